@@ -1,0 +1,1 @@
+"""The only room that speaks SQL: the journal and the documents beside it, on SQLite and on PostgreSQL."""

@@ -1,0 +1,222 @@
+"""What the house asks of a store: one journal that only grows, and documents beside it.
+
+The journal holds hashed bytes as they were. A document is derived state (a person, a card, a run) that the
+journal entry of the same commit accounts for; only documents change shape in a migration. One process
+writes. Every implementation passes the same suite, ``tests/store``.
+"""
+
+import enum
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class EntryKind(enum.IntEnum):
+    """What a journal entry is; the number is stored and never reused."""
+
+    INTENT = 1
+    RESULT = 2
+    REFUSAL = 3
+    NOTE = 4
+
+
+class EntryDraft(msgspec.Struct, frozen=True, gc=False):
+    """One entry before it has an index.
+
+    ``body`` is hashed and kept as it is; ``leaf`` is SHA-256 over 0x00 and ``body`` (RFC 6962). ``payload``
+    is ciphertext that ``body`` commits to by digest. The rest are columns to find it by, derived from
+    ``body``: 32-digit hex ids, ``node``/``item``/``ordinal`` as in ``base.action_id``, ``attempt`` from 1.
+    ``reserved_*`` and ``spent_*`` are the budget deltas of this entry (micro-units of the estate's currency,
+    tokens, actions, microseconds of CPU); a RESULT carries its INTENT's reservation as negative numbers.
+    """
+
+    kind: EntryKind
+    body: bytes
+    leaf: bytes
+    payload: bytes | None = None
+    action: str = ""
+    run: str = ""
+    node: str = ""
+    item: int = 0
+    ordinal: int = 0
+    attempt: int = 1
+    status: str = ""
+    reserved: "Cost | None" = None
+    spent: "Cost | None" = None
+
+
+class Cost(msgspec.Struct, frozen=True, gc=False):
+    """An amount in the four dimensions that add up; wall-clock is elapsed time and is not summed."""
+
+    money_micro: int = 0
+    tokens: int = 0
+    actions: int = 0
+    cpu_us: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.money_micro + other.money_micro,
+            self.tokens + other.tokens,
+            self.actions + other.actions,
+            self.cpu_us + other.cpu_us,
+        )
+
+    def __sub__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.money_micro - other.money_micro,
+            self.tokens - other.tokens,
+            self.actions - other.actions,
+            self.cpu_us - other.cpu_us,
+        )
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One committed entry; ``index`` is its place in the journal, from 0."""
+
+    index: int
+    draft: EntryDraft
+
+
+class Put(msgspec.Struct, frozen=True, gc=False):
+    """Write a document. ``expect``: None for whatever is there, 0 for new only, else the version it must have.
+
+    The stored version becomes the old one plus 1 (1 for a new document). ``state`` is a short word to select by.
+    """
+
+    collection: str
+    key: str
+    body: bytes
+    state: str = ""
+    expect: int | None = None
+
+
+class Drop(msgspec.Struct, frozen=True, gc=False):
+    """Remove a document; nothing happens where there is none."""
+
+    collection: str
+    key: str
+
+
+class Document(msgspec.Struct, frozen=True, gc=False):
+    """A stored document."""
+
+    collection: str
+    key: str
+    body: bytes
+    state: str
+    version: int
+
+
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """What is committed together or not at all."""
+
+    entries: Sequence[EntryDraft] = ()
+    changes: Sequence[Put | Drop] = ()
+
+
+class LeafSink(Protocol):
+    """The Merkle tree, as the sequencer sees it: state moves only after the commit."""
+
+    def tiles_for(self, first_index: int, leaves: Sequence[bytes]) -> Sequence["Tile"]:
+        """Return the full tiles that these leaves complete, to be written in the same commit; changes nothing."""
+        ...
+
+    def advance(self, first_index: int, leaves: Sequence[bytes]) -> None:
+        """Take the leaves in, after their commit."""
+        ...
+
+
+class Tile(msgspec.Struct, frozen=True, gc=False):
+    """A full tile of 256 hashes at ``level`` (0 holds leaves), number ``number``; ``root`` is its own hash."""
+
+    level: int
+    number: int
+    hashes: bytes
+    root: bytes
+
+
+class RunAction(msgspec.Struct, frozen=True, gc=False):
+    """The newest state of one action of a run, without contents, for resuming."""
+
+    action: str
+    node: str
+    item: int
+    ordinal: int
+    attempt: int
+    intent_index: int
+    intent_leaf: bytes
+    result_index: int | None
+    status: str
+    digest: bytes
+
+
+class Store(Protocol):
+    """One estate's store, open in one process that writes. Reads are synchronous and bounded."""
+
+    async def commit(self, batch: Batch) -> int:
+        """Commit ``batch`` durably and return the index of its first entry (the journal's size if it has none).
+
+        Whatever waits is committed as one group, and at once when nobody else waits. One bad batch never
+        fails its group. Raises Conflict-coded BadInput for a version or uniqueness that does not hold (an
+        action may have one INTENT and one RESULT an attempt), StoreFailed when the store cannot promise
+        durability any more: then every later commit fails too until ``reopen``.
+        """
+        ...
+
+    def size(self) -> int:
+        """Number of committed entries."""
+        ...
+
+    def entries(self, start: int, stop: int) -> Iterator[Entry]:
+        """Yield committed entries in order, read in bounded pages."""
+        ...
+
+    def entry(self, index: int) -> Entry | None:
+        """Return one entry."""
+        ...
+
+    def entries_of_run(self, run: str, start: int = 0) -> Iterator[Entry]:
+        """Yield the entries of a run in order from journal index ``start``."""
+        ...
+
+    def actions_of_run(self, run: str) -> list[RunAction]:
+        """Return the newest attempt of every action of a run, in one query and without contents."""
+        ...
+
+    def open_intents(self) -> list[Entry]:
+        """Return every INTENT of a newest attempt that has no RESULT or whose RESULT is unknown and unsettled."""
+        ...
+
+    def drop_payloads(self, indices: Sequence[int]) -> None:
+        """Remove ciphertexts whose keys are gone; bodies, leaves and proofs stay as they are."""
+        ...
+
+    def tiles(self, level: int, first: int, count: int) -> list[Tile]:
+        """Return full tiles of a level, in order."""
+        ...
+
+    def document(self, collection: str, key: str) -> Document | None:
+        """Return one document."""
+        ...
+
+    def documents(self, collection: str, *, state: str | None = None, prefix: str = "", limit: int = 1_000_000) -> list[Document]:
+        """Return documents of a collection by key order, optionally of one state or with keys that begin so."""
+        ...
+
+    def budget_deltas(self, start: int) -> Iterator[tuple[int, str, Cost, Cost]]:
+        """Yield (index, run, reserved, spent) of entries from ``start`` whose deltas are not zero."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """The fencing epoch that this opening took; a commit under an older one fails."""
+        ...
+
+    async def reopen(self) -> None:
+        """After StoreFailed: connect again and make sure that this process still owns the store."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what waits, release the lock."""
+        ...
