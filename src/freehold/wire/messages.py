@@ -5,21 +5,23 @@ Small and typed: a frame that does not decode into one of these, for its directi
 another run's ids mean nothing when it sends them. ``ordinal`` counts what one step asks for, from 1.
 """
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from freehold.base import ProtocolError
 
+_MAX_REASON: Final = 200
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="m", array_like=False):
-    pass
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="m"):
+    """Any message; each direction has its own union of kinds below."""
 
 
 # ---- daemon to runner ------------------------------------------------------------------------------------
 
 
-class Load(_Message, frozen=True, tag="load"):
+class Load(Message, frozen=True, tag="load"):
     """First message to a runner: which pack to import and which folder is its workspace."""
 
     pack: str
@@ -29,14 +31,14 @@ class Load(_Message, frozen=True, tag="load"):
     sources: dict[str, str]
 
 
-class MakePlan(_Message, frozen=True, tag="make_plan"):
+class MakePlan(Message, frozen=True, tag="make_plan"):
     """Ask the pack's planner for a plan; ``job`` is the job's trusted view."""
 
     step: int
     job: dict[str, Any]
 
 
-class Start(_Message, frozen=True, tag="start"):
+class Start(Message, frozen=True, tag="start"):
     """Run one step: ``function`` of the pack over ``inputs`` (``item`` is the fan-out's value or null)."""
 
     step: int
@@ -47,7 +49,7 @@ class Start(_Message, frozen=True, tag="start"):
     params: dict[str, Any] = {}
 
 
-class Answer(_Message, frozen=True, tag="answer"):
+class Answer(Message, frozen=True, tag="answer"):
     """The gate's answer to ``Perform`` number ``seq``.
 
     ``status`` is the record's: ``done``, ``not_done``, ``unknown``, ``refused``, ``proposed``. A parked
@@ -64,35 +66,36 @@ class Answer(_Message, frozen=True, tag="answer"):
     remedy: str = ""
 
 
-class Cancel(_Message, frozen=True, tag="cancel"):
+class Cancel(Message, frozen=True, tag="cancel"):
     """Stop a step; its function sees a cancellation, its result is no longer wanted."""
 
     step: int
 
 
-class Bye(_Message, frozen=True, tag="bye"):
+class Bye(Message, frozen=True, tag="bye"):
     """Finish and exit."""
 
 
 # ---- runner to daemon ------------------------------------------------------------------------------------
 
 
-class Hello(_Message, frozen=True, tag="hello"):
+class Hello(Message, frozen=True, tag="hello"):
     """First message of a runner or courier, once it can serve."""
 
     role: Literal["runner", "courier", "forkserver"]
     pid: int
 
 
-class Loaded(_Message, frozen=True, tag="loaded"):
+class Loaded(Message, frozen=True, tag="loaded"):
     """The pack is imported; its steps by name. ``error`` is one sentence when it could not be."""
 
     version: str = ""
     steps: list[str] = []
     error: str = ""
+    cpu_us: int = 0
 
 
-class Perform(_Message, frozen=True, tag="perform"):
+class Perform(Message, frozen=True, tag="perform"):
     """Ask the gate for an action inside a step. ``tool`` and ``args`` say what; ``blob`` carries bytes."""
 
     seq: int
@@ -103,7 +106,7 @@ class Perform(_Message, frozen=True, tag="perform"):
     blob: bytes | None = None
 
 
-class Progress(_Message, frozen=True, tag="progress"):
+class Progress(Message, frozen=True, tag="progress"):
     """How far a step is, for people who watch; never journaled, may be dropped."""
 
     step: int
@@ -112,7 +115,13 @@ class Progress(_Message, frozen=True, tag="progress"):
     text: str = ""
 
 
-class Finished(_Message, frozen=True, tag="finished"):
+class Log(Message, frozen=True, tag="log"):
+    """What pack code printed, or where it failed, for whoever looks after it; bounded, may be dropped."""
+
+    text: str
+
+
+class Finished(Message, frozen=True, tag="finished"):
     """A step's result; ``cpu_us`` is the runner's own figure and is checked against the kernel's."""
 
     step: int
@@ -120,7 +129,7 @@ class Finished(_Message, frozen=True, tag="finished"):
     cpu_us: int = 0
 
 
-class Failed(_Message, frozen=True, tag="failed"):
+class Failed(Message, frozen=True, tag="failed"):
     """A step that raised: ``retry`` when the pack says that another attempt may help."""
 
     step: int
@@ -133,7 +142,7 @@ class Failed(_Message, frozen=True, tag="failed"):
 # ---- daemon and courier ----------------------------------------------------------------------------------
 
 
-class Deliver(_Message, frozen=True, tag="deliver"):
+class Deliver(Message, frozen=True, tag="deliver"):
     """One effect for a courier; the connected socket comes along as a descriptor.
 
     ``blobs`` of the effect (mail body, attachments) follow inside ``request`` as base64 text where small,
@@ -147,7 +156,7 @@ class Deliver(_Message, frozen=True, tag="deliver"):
     timeout_ms: int = 30_000
 
 
-class Delivered(_Message, frozen=True, tag="delivered"):
+class Delivered(Message, frozen=True, tag="delivered"):
     """What became of an effect: ``done``, ``not_done`` only on an explicit refusal, else ``unknown``."""
 
     seq: int
@@ -156,13 +165,48 @@ class Delivered(_Message, frozen=True, tag="delivered"):
     message: str = ""
 
 
+# ---- daemon and fork server -------------------------------------------------------------------------------
+
+
+class Fork(Message, frozen=True, tag="fork"):
+    """Fork runners numbered ``first``, ``first + 1``, …; one end of a socketpair comes along for each."""
+
+    first: int
+    count: int
+
+
+class Kill(Message, frozen=True, tag="kill"):
+    """Kill a runner and its process group; its parent knows that the pid is still the runner's."""
+
+    runner: int
+
+
+class Forked(Message, frozen=True, tag="forked"):
+    """Runner ``runner`` lives as process ``pid``."""
+
+    runner: int
+    pid: int
+
+
+class Exited(Message, frozen=True, tag="exited"):
+    """A runner ended: exit code, or the signal as a negative number; CPU time as the kernel counted it."""
+
+    runner: int
+    pid: int
+    status: int
+    cpu_us: int
+    max_rss_kb: int = 0
+
+
 ToRunner = Load | MakePlan | Start | Answer | Cancel | Bye
-FromRunner = Hello | Loaded | Perform | Progress | Finished | Failed
+FromRunner = Hello | Loaded | Perform | Progress | Log | Finished | Failed
 ToCourier = Deliver | Bye
 FromCourier = Hello | Delivered
+ToForkserver = Fork | Kill | Bye
+FromForkserver = Hello | Forked | Exited
 
 
-def encode(message: _Message) -> bytes:
+def encode(message: Message) -> bytes:
     """Return the message's bytes, without the frame header."""
     return msgspec.json.encode(message)
 
@@ -174,7 +218,12 @@ def decoder(vocabulary: Any) -> msgspec.json.Decoder[Any]:
 
 def decode(body: bytes, direction: msgspec.json.Decoder[Any]) -> Any:
     """Return the message in ``body``; raises ProtocolError when it is not of that direction's vocabulary."""
+    return decode_all([body], direction)[0]
+
+
+def decode_all(bodies: list[bytes], direction: msgspec.json.Decoder[Any]) -> list[Any]:
+    """Return the message in each of ``bodies``; raises ProtocolError when one is not of the vocabulary."""
     try:
-        return direction.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"A message could not be read: {error}.") from error
+        return [direction.decode(body) for body in bodies]
+    except (ValueError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
+        raise ProtocolError(f"A message could not be read: {str(error)[:_MAX_REASON]}.") from error
