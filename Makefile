@@ -23,7 +23,7 @@ demo: .venv/.run
 	@$(BIN)/freehold demo $(ARGS)
 
 test: lint
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --timeout 60 $(ARGS)
 
 crash: .venv/.dev
 	@$(BIN)/python -m pytest tests/crash -m "" --timeout 3600 $(ARGS)

@@ -1,0 +1,14 @@
+"""Write down what each package exports: `python -m tests.repo.exports`. A review reads the diff."""
+
+from tests.repo import tree
+
+GOLDEN = tree.ROOT / "tests" / "repo" / "exports.txt"
+
+
+def lines() -> list[str]:
+    """One line a package, sorted."""
+    return sorted(f"{name}: {' '.join(exports or ['(says nothing)'])}" for name, exports in tree.packages())
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text("\n".join(lines()) + "\n")
