@@ -1,0 +1,110 @@
+"""A job as data: what the parser of the job file returns and the engine and the daemon work from.
+
+Amounts are integers: millionths of the currency's unit, microseconds.
+"""
+
+from typing import Final
+
+import msgspec
+
+from freehold.base import Json
+from freehold.kernel.grades import Category, Grade
+
+DEFAULT_EXPIRY_US: Final = 7 * 86_400 * 1_000_000
+DEFAULT_STILL_US: Final = 2 * 1_000_000
+
+
+class May(msgspec.Struct, frozen=True):
+    """One right: an action and what it may hit. ``method`` is for `http.request` alone."""
+
+    action: str
+    target: str
+    method: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The most that a window may use; None sets no limit. ``wall_us`` is elapsed time and for a run alone."""
+
+    money_micro: int | None = None
+    tokens: int | None = None
+    actions: int | None = None
+    cpu_us: int | None = None
+    wall_us: int | None = None
+
+
+class Budgets(msgspec.Struct, frozen=True):
+    """The limits of one run, of a day and of a month, and the currency of all of them."""
+
+    run: Limits = Limits()
+    day: Limits = Limits()
+    month: Limits = Limits()
+    currency: str = ""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A folder that the run sees; ``change`` says whether effects may change it."""
+
+    folder: str
+    change: bool = False
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Start a run when files land in the folder of ``source`` and nothing has changed for ``still_us``."""
+
+    source: str
+    still_us: int = DEFAULT_STILL_US
+
+
+class Approvals(msgspec.Struct, frozen=True):
+    """Who approves what the job asks for, and how long a card waits."""
+
+    four_eyes: bool = False
+    expire_us: int = DEFAULT_EXPIRY_US
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """The mail server that messages go through, and their sender. No login: secrets come with the vault."""
+
+    host: str
+    port: int
+    sender: str
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A job as the house sees it. ``digest`` is of the file's bytes; folders are as written in it."""
+
+    name: str
+    digest: str
+    title: str
+    owner: str
+    agent: str
+    pack: str
+    budget: Budgets
+    subject: str = ""
+    by_hand: bool = True
+    drops: tuple[Drop, ...] = ()
+    grades: dict[Category, Grade] = {}
+    may: tuple[May, ...] = ()
+    approvals: Approvals = Approvals()
+    sources: dict[str, Source] = {}
+    policy: str = ""
+    params: dict[str, Json] = {}
+    mail: Mail | None = None
+    goal: str = ""
+    context: str = ""
+    source: str = ""
+    expectations: str = ""
+
+    def trusted(self) -> frozenset[str]:
+        """Return the values that the owner wrote down and that may choose whom or what an effect hits."""
+        values = {right.target for right in self.may if "*" not in right.target}
+        if self.mail is not None:
+            values |= {self.mail.sender, self.mail.host}
+        return frozenset(values | set(_texts(self.params)))
+
+
+def _texts(value: Json) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for member in members for text in _texts(member)]
