@@ -1,4 +1,4 @@
-"""Runs what a page of documentation shows as a reader would: in order, in an empty folder, with an empty home.
+"""Runs what a page of documentation shows as a reader would: in order, in an empty folder, an empty home.
 
 A fence is one of:
 - `console`: each line that starts with `$ ` is a command, `> ` continues it, the lines below are what it
