@@ -1,0 +1,201 @@
+"""One runner: loads one pack for one run and serves the daemon's requests until its socket closes.
+
+Steps run side by side in one loop, plain functions in threads. What leaves the process is a message;
+whatever a step raises becomes one sentence, its traceback goes to the run's log.
+"""
+
+import asyncio
+import importlib
+import os
+import socket
+import sys
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from freehold.base import BadInput, FreeholdError, ProtocolError
+from freehold.runner.cpu import CpuShares
+from freehold.runner.output import LogStream
+from freehold.sdk.context import Context
+from freehold.sdk.errors import StepFailed
+from freehold.sdk.pack import Pack, find_pack, one_sentence
+from freehold.sdk.values import to_raw
+from freehold.wire import messages as m
+from freehold.wire.channel import Channel
+
+MAX_THREADS: Final = 32
+_TO_RUNNER: Final = m.decoder(m.ToRunner)
+
+
+class Port:
+    """One step's way to the daemon."""
+
+    def __init__(self, runner: "Runner", step: int) -> None:
+        self._runner = runner
+        self._step = step
+        self._waiting: set[asyncio.Future[m.Answer]] = set()
+
+    def perform(
+        self, ordinal: int, tool: str, args: dict[str, Any], blob: bytes | None
+    ) -> "asyncio.Future[m.Answer]":
+        """Send the request; the future gives its answer."""
+        future = self._runner.ask(self._step, ordinal, tool, args, blob)
+        self._waiting.add(future)
+        future.add_done_callback(self._waiting.discard)
+        return future
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Send how far the step is."""
+        self._runner.channel.send(m.Progress(self._step, done, total, text[:200]))
+
+    def abandon(self) -> None:
+        """Stop waiting for answers; a thread that waits for one sees a cancellation."""
+        for future in list(self._waiting):
+            future.cancel()
+
+
+class Runner:
+    """The state of one runner process; lives in its loop."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.channel = Channel(sock, _TO_RUNNER, self._take, self._closed)
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "step")
+        self._pack: Pack | None = None
+        self._workspace = Path(".")
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._answers: dict[int, asyncio.Future[m.Answer]] = {}
+        self._last_seq = 0
+        self._cpu = CpuShares(time.process_time_ns)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self.channel.start()
+        loop = asyncio.get_running_loop()
+        for name in ("stdout", "stderr"):
+            setattr(sys, name, LogStream(lambda text: loop.call_soon_threadsafe(self._log, text)))
+        self.channel.send(m.Hello("runner", os.getpid()))
+
+    def ask(
+        self, step: int, ordinal: int, tool: str, args: dict[str, Any], blob: bytes | None
+    ) -> "asyncio.Future[m.Answer]":
+        """Send a request to the gate; the future gives its answer."""
+        self._last_seq += 1
+        future: asyncio.Future[m.Answer] = asyncio.get_running_loop().create_future()
+        self._answers[self._last_seq] = future
+        self.channel.send(m.Perform(self._last_seq, step, ordinal, tool, args, blob))
+        return future
+
+    # ---- what the daemon says
+
+    def _take(self, messages: list[Any], size: int) -> None:
+        for message in messages:
+            kind = type(message)
+            if kind is m.Answer:
+                future = self._answers.pop(message.seq, None)
+                if future is not None and not future.done():
+                    future.set_result(message)
+            elif kind is m.Start:
+                self._begin(message.step, self._step(message))
+            elif kind is m.MakePlan:
+                self._begin(message.step, self._plan(message))
+            elif kind is m.Cancel:
+                task = self._tasks.get(message.step)
+                if task is not None:
+                    task.cancel()
+            elif kind is m.Load:
+                self._load(message)
+            else:
+                self.channel.close()
+
+    def _closed(self, error: FreeholdError | None) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def _log(self, text: str) -> None:
+        self.channel.send(m.Log(text))
+
+    def _load(self, load: m.Load) -> None:
+        if self._pack is not None:
+            raise ProtocolError("A runner loads one pack, once.")
+        begun = time.process_time_ns()
+        try:
+            os.chdir(load.workspace)
+            self._workspace = Path(load.workspace)
+            sys.path[:0] = load.search_path
+            module, _, attribute = load.entry.partition(":")
+            self._pack = find_pack(importlib.import_module(module), attribute or "pack", load.entry)
+        except (Exception, SystemExit) as error:
+            self._report(error)
+            self.channel.send(m.Loaded(error=one_sentence(error, f"Loading the pack '{load.pack}'")))
+            return
+        spent = (time.process_time_ns() - begun) // 1_000
+        self.channel.send(m.Loaded(self._pack.version, sorted(self._pack.steps), cpu_us=spent))
+
+    # ---- steps
+
+    def _begin(self, step: int, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks[step] = task
+        task.add_done_callback(lambda _: self._tasks.pop(step, None))
+
+    async def _plan(self, request: m.MakePlan) -> None:
+        share = self._cpu.enter()
+        try:
+            plan = self._loaded().plan(request.job)
+            value = to_raw(plan.data(), "The plan")
+        except (Exception, SystemExit) as error:
+            self._fail(request.step, error, "The planner", self._cpu.leave(share))
+            return
+        self.channel.send(m.Finished(request.step, value, self._cpu.leave(share)))
+
+    async def _step(self, start: m.Start) -> None:
+        share = self._cpu.enter()
+        port = Port(self, start.step)
+        context = Context(port, self._workspace, start.attempt)
+        try:
+            step = self._loaded().steps.get(start.function)
+            if step is None:
+                raise BadInput(f"The pack has no step called '{start.function}'.")
+            values = step.arguments(start.item, start.inputs, start.params)
+            value = await step.run(context, values, self._threads)
+        except asyncio.CancelledError:
+            self._send_failed(start.step, "cancelled", "The step was cancelled.", self._cpu.leave(share))
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            self._fail(start.step, error, f"The step '{start.function}'", self._cpu.leave(share))
+        else:
+            self.channel.send(m.Finished(start.step, value, self._cpu.leave(share)))
+        finally:
+            context.end()
+            port.abandon()
+
+    def _loaded(self) -> Pack:
+        if self._pack is None:
+            raise BadInput("No pack is loaded.")
+        return self._pack
+
+    def _fail(self, step: int, error: BaseException, what: str, cpu_us: int) -> None:
+        self._report(error)
+        code = error.code if isinstance(error, FreeholdError) else "step.raised"
+        retry = error.retry if isinstance(error, StepFailed) else False
+        self._send_failed(step, code, one_sentence(error, what), cpu_us, retry)
+
+    def _send_failed(self, step: int, code: str, text: str, cpu_us: int, retry: bool = False) -> None:
+        clean = text.encode("utf-8", "replace").decode()[:2_000]
+        self.channel.send(m.Failed(step, code[:100], clean, retry, cpu_us))
+
+    def _report(self, error: BaseException) -> None:
+        print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
+
+
+def serve(sock: socket.socket) -> None:
+    """Serve until the socket closes. Threads that still run are left to the end of the process."""
+
+    async def until_over() -> None:
+        runner = Runner(sock)
+        runner.start()
+        await runner.over
+
+    asyncio.run(until_over())
