@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from freehold.base import BadInput, digest
 from freehold.kernel.grades import Category, Grade
+from freehold.kernel.limits import Limit
+from freehold.kernel.rights import Right
 from freehold.runtime import units
-from freehold.runtime.job import Drop, Limits, Mail, May, Source
+from freehold.runtime.job import Drop, Limits, Mail, Source
 from freehold.runtime.jobfile import MAX_BYTES, check_job, mistakes_words, parse_job, read_job
 from freehold.runtime.jobwords import check_places, describe, template
 
@@ -67,12 +69,16 @@ def test_a_full_job_file_becomes_a_job() -> None:
     assert job.budget.run == Limits(2_000_000, 0, 500, 600_000_000, 3_600_000_000)
     assert job.budget.month == Limits(money_micro=20_000_000)
     assert job.budget.currency == "EUR"
+    assert (
+        Limit("month", "money_micro", 20_000_000, "`budget.month.money` in the job file")
+        in job.budget.limits()
+    )
     assert job.grades == {Category.SEND: Grade.ASK, Category.CHANGE_SOURCE: Grade.PROPOSE}
     assert job.may == (
-        May("source.read", "receipts"),
-        May("source.read", "ledger"),
-        May("mail.send", "finance@example.com"),
-        May("http.request", "https://example.com/rates", "GET"),
+        Right("source.read", "receipts"),
+        Right("source.read", "ledger"),
+        Right("mail.send", "finance@example.com"),
+        Right("http.request", "GET https://example.com/rates"),
     )
     assert job.approvals.four_eyes
     assert job.approvals.expire_us == 3 * 86_400 * units.MICRO
@@ -82,15 +88,15 @@ def test_a_full_job_file_becomes_a_job() -> None:
 
 
 def test_what_the_owner_wrote_down_is_trusted_and_patterns_are_not() -> None:
-    job = parse_job(GOOD.replace("finance@example.com", "['*@example.com', boss@example.com]"), "march")
-    assert {"boss@example.com", "https://example.com/rates", "2026-03", "localhost"} <= job.trusted()
-    assert "*@example.com" not in job.trusted()
+    job = parse_job(GOOD.replace("finance@example.com", "['@example.com', boss@example.com]"), "march")
+    assert {"boss@example.com", "2026-03", "localhost"} <= job.trusted()
+    assert "@example.com" not in job.trusted()
 
 
 MISTAKES = [
     ("owner: anna", "ownr: anna", 2, "`ownr` is not known here", "Did you mean `owner`?"),
     ("owner: anna\n", "", 2, "`owner` is missing", "owner: anna"),
-    ("owner: anna", "owner: Anna B", 2, "not a short name", "small letters"),
+    ("owner: anna", "owner: Anna B", 2, "cannot be the name of a human", "lower-case letters"),
     ("owner: anna", "owner: [anna]", 2, "a list stands there", "owner: anna"),
     ("owner: anna", "owner: anna\nowner: bob", 3, "there twice", "Keep one"),
     ("agent: audrey", "agent:", 3, "nothing stands there", "agent: anna"),
@@ -109,9 +115,9 @@ MISTAKES = [
     ("send: ask", "send: always", 16, "'always' is not a grade", "`act-and-report`"),
     ("send: ask", "sned: ask", 16, "not a category", "`send`"),
     ("mail.send: finance@example.com", "mail.sned: finance@example.com", 20, "can be allowed", "mail.send"),
-    ("mail.send: finance@example.com", "mail.send: finance", 20, "not a mail address", "finance@example.com"),
-    ("GET https", "FETCH https", 21, "is not a request", "GET https://"),
-    ("GET https", "GET ftp", 21, "is not a request", "GET https://"),
+    ("mail.send: finance@example.com", "mail.send: finance", 20, "not a mail address", "name@domain"),
+    ("GET https", "FETCH https", 21, "HTTP right", "GET"),
+    ("GET https", "GET ftp", 21, "not a web address", "https://"),
     ("[receipts, ledger]", "elsewhere", 19, "'elsewhere' is not a source", "`receipts`"),
     ("- read: [receipts, ledger]", "- change: receipts", 19, "is read-only", "access: change"),
     ("- read: [receipts, ledger]", "- read:", 19, "does not say what", "read: NAME"),

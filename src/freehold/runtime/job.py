@@ -9,17 +9,11 @@ import msgspec
 
 from freehold.base import Json
 from freehold.kernel.grades import Category, Grade
+from freehold.kernel.limits import DIMENSIONS, Limit, Window
+from freehold.kernel.rights import Right, values_named
 
 DEFAULT_EXPIRY_US: Final = 7 * 86_400 * 1_000_000
 DEFAULT_STILL_US: Final = 2 * 1_000_000
-
-
-class May(msgspec.Struct, frozen=True):
-    """One right: an action and what it may hit. ``method`` is for `http.request` alone."""
-
-    action: str
-    target: str
-    method: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -39,6 +33,24 @@ class Budgets(msgspec.Struct, frozen=True):
     day: Limits = Limits()
     month: Limits = Limits()
     currency: str = ""
+
+    def limits(self) -> tuple[Limit, ...]:
+        """Return the limits as the budget takes them; wall-clock is not among them."""
+        windows: tuple[tuple[Window, Limits], ...] = (
+            ("run", self.run),
+            ("day", self.day),
+            ("month", self.month),
+        )
+        found = []
+        for window, limits in windows:
+            for dimension in DIMENSIONS:
+                amount = getattr(limits, dimension)
+                if amount is not None:
+                    word = dimension.rpartition("_")[0] or dimension
+                    found.append(
+                        Limit(window, dimension, amount, f"`budget.{window}.{word}` in the job file")
+                    )
+        return tuple(found)
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -84,7 +96,7 @@ class Job(msgspec.Struct, frozen=True):
     by_hand: bool = True
     drops: tuple[Drop, ...] = ()
     grades: dict[Category, Grade] = {}
-    may: tuple[May, ...] = ()
+    may: tuple[Right, ...] = ()
     approvals: Approvals = Approvals()
     sources: dict[str, Source] = {}
     policy: str = ""
@@ -97,7 +109,7 @@ class Job(msgspec.Struct, frozen=True):
 
     def trusted(self) -> frozenset[str]:
         """Return the values that the owner wrote down and that may choose whom or what an effect hits."""
-        values = {right.target for right in self.may if "*" not in right.target}
+        values = {name for right in self.may if (name := values_named(right)) is not None}
         if self.mail is not None:
             values |= {self.mail.sender, self.mail.host}
         return frozenset(values | set(_texts(self.params)))

@@ -14,6 +14,8 @@ import yaml
 
 from freehold.base import BadInput, Json, digest
 from freehold.kernel.grades import Category, Grade, parse_category, parse_grade
+from freehold.kernel.registry import check_slug
+from freehold.kernel.rights import Right, right
 from freehold.runtime import units
 from freehold.runtime.job import (
     DEFAULT_EXPIRY_US,
@@ -24,23 +26,22 @@ from freehold.runtime.job import (
     Job,
     Limits,
     Mail,
-    May,
     Source,
 )
 from freehold.runtime.lines import Mistake, Mistakes, Value, nearest, read_yaml
 
 MAX_BYTES: Final = 256 * 1024
 HEADINGS: Final = ("Goal", "Context", "Source", "Expectations")
-ACTIONS: Final = {
-    "read": "source.read",
-    "source.read": "source.read",
-    "change": "source.write",
-    "source.write": "source.write",
-    "outbox.write": "outbox.write",
-    "mail.send": "mail.send",
-    "http.request": "http.request",
-}
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+SHORT_WORDS: Final = {"read": "source.read", "change": "source.change"}
+ALLOWABLE: Final = (
+    "source.read",
+    "source.change",
+    "outbox.write",
+    "mail.send",
+    "http.request",
+    "model.call",
+    "tool.call",
+)
 KEYS: Final = (
     "owner",
     "agent",
@@ -58,7 +59,6 @@ KEYS: Final = (
 )
 _SLUG: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ADDRESS: Final = re.compile(r"(\*|[A-Za-z0-9.!#$%&'+/=?^_`{|}~-]+)@([A-Za-z0-9-]+\.)*[A-Za-z0-9-]+")
-_URL: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[^\s*]*\*?)?")
 _HEADING: Final = re.compile(r"#{1,6}\s+(.+?)\s*#*")
 
 
@@ -212,7 +212,7 @@ class _Reader:
         self._budgets: dict[str, Limits] = {}
         self._currency = ""
         self._grades: dict[Category, Grade] = {}
-        self._may: list[tuple[May, Value]] = []
+        self._may: list[tuple[Right, Value]] = []
         self._approvals = Approvals()
         self._sources: dict[str, Source] = {}
         self._params: dict[str, Json] = {}
@@ -232,7 +232,7 @@ class _Reader:
             drops=tuple(drop for drop, _ in self._drops),
             budget=Budgets(currency=self._currency, **self._budgets),
             grades=self._grades,
-            may=tuple(right for right, _ in self._may),
+            may=tuple(allowed for allowed, _ in self._may),
             approvals=self._approvals,
             sources=self._sources,
             policy=self._names.get("policy", ""),
@@ -281,25 +281,30 @@ class _Reader:
     def _check_names(self) -> None:
         names = ", ".join(f"`{name}`" for name in self._sources) or "none yet; add one below `sources:`"
         uses = [(drop.source, "triggers", value) for drop, value in self._drops]
-        uses += [(r.target, "may", v) for r, v in self._may if r.action in ("source.read", "source.write")]
+        on_sources = ("source.read", "source.change")
+        uses += [(r.pattern, "may", v) for r, v in self._may if r.action in on_sources and r.pattern != "*"]
         for name, _, value in uses:
             if name not in self._sources:
                 value.wrong(f"{name!r} is not a source of this job.", f"Sources: {names}.")
-        for right, value in self._may:
-            source = self._sources.get(right.target)
-            if right.action == "source.write" and source is not None and not source.change:
+        for allowed, value in self._may:
+            source = self._sources.get(allowed.pattern)
+            if allowed.action == "source.change" and source is not None and not source.change:
                 value.wrong(
-                    f"The source {right.target!r} is read-only.", "Give it `access: change` below `sources:`."
+                    f"The source {allowed.pattern!r} is read-only.",
+                    "Give it `access: change` below `sources:`.",
                 )
 
     def _read_slug(self, key: str, value: Value) -> None:
         text = value.text(f"{key}: anna")
         if text is None:
             return
-        if not _SLUG.fullmatch(text):
-            value.wrong(
-                f"{text!r} is not a short name.", "Use small letters, digits, `-` and `_`, a letter first."
-            )
+        if key == "pack" and not _SLUG.fullmatch(text):
+            value.wrong(f"{text!r} is not a pack's name.", "Use small letters, digits, `-` and `_`.")
+        elif key != "pack":
+            try:
+                check_slug(text, "an agent" if key == "agent" else "a human")
+            except BadInput as error:
+                self._mistakes.take(value.line, value.where, error)
         self._names[key] = text
 
     def _read_sources(self, sources: Value) -> None:
@@ -401,38 +406,27 @@ class _Reader:
 
     def _read_may(self, may: Value) -> None:
         for value in may.items():
-            for action, targets in value.table("- read: receipts") or ():
-                known = ACTIONS.get(action.lower())
-                if known is None:
-                    guess = nearest(action, ACTIONS)
-                    choices = ", ".join(f"`{name}`" for name in ("read", "change", *list(ACTIONS)[4:]))
+            for word, targets in value.table("- read: receipts") or ():
+                action = SHORT_WORDS.get(word.lower(), word.lower())
+                if action not in ALLOWABLE:
+                    guess = nearest(word, (*SHORT_WORDS, *ALLOWABLE))
+                    choices = ", ".join(f"`{name}`" for name in (*SHORT_WORDS, *ALLOWABLE[2:]))
                     remedy = f"Did you mean `{guess}`?" if guess else f"Known: {choices}."
-                    targets.wrong(f"{action!r} is not something that can be allowed.", remedy)
+                    targets.wrong(f"{word!r} is not something that can be allowed.", remedy)
                     continue
                 if targets.empty:
-                    targets.wrong("It does not say what it may hit.", f"Write `{action}: NAME`.")
+                    targets.wrong("It does not say what it may hit.", f"Write `{word}: NAME`.")
                 for target in targets.items():
-                    right = self._right(known, target)
-                    if right is not None:
-                        self._may.append((right, target))
+                    self._read_right(action, target)
 
-    def _right(self, action: str, value: Value) -> May | None:
+    def _read_right(self, action: str, value: Value) -> None:
         text = value.text(f"{action}: NAME")
         if text is None:
-            return None
-        if action == "mail.send" and not _ADDRESS.fullmatch(text):
-            value.wrong(f"{text!r} is not a mail address.", "Write one such as `finance@example.com`.")
-            return None
-        if action != "http.request":
-            return May(action, text)
-        method, _, address = text.partition(" ")
-        if method.upper() not in METHODS or not _URL.fullmatch(address.strip()):
-            value.wrong(
-                f"{text!r} is not a request.",
-                "Write a method and an address: `GET https://example.com/rates`.",
-            )
-            return None
-        return May(action, address.strip(), method.upper())
+            return
+        try:
+            self._may.append((right(action, text), value))
+        except BadInput as error:
+            self._mistakes.take(value.line, value.where, error)
 
     def _read_approvals(self, approvals: Value) -> None:
         if not _is_table(approvals):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from freehold.kernel.grades import Category, Grade, grade_for
+from freehold.kernel.rights import Right
 from freehold.runtime import units
-from freehold.runtime.job import Job, Limits, May
+from freehold.runtime.job import Job, Limits
 from freehold.runtime.lines import Mistake
 
 _CATEGORIES: Final = {
@@ -33,10 +34,10 @@ def describe(job: Job) -> list[tuple[str, str]]:
         ("who", f"{job.agent} works for {job.owner} with the pack {job.pack}."),
         ("starts", _starts(job)),
         ("reads", _joined([_source(job, m) for m in job.may if m.action == "source.read"], "nothing")),
-        ("changes", _joined([_source(job, m) for m in job.may if m.action == "source.write"], "no source")),
+        ("changes", _joined([_source(job, m) for m in job.may if m.action == "source.change"], "no source")),
         (
             "writes",
-            _joined([f"the outbox {m.target!r}" for m in job.may if m.action == "outbox.write"], "no outbox"),
+            _joined([f"outbox {m.pattern}" for m in job.may if m.action == "outbox.write"], "no outbox"),
         ),
         ("sends", _sends(job)),
         ("spends", _spends(job)),
@@ -84,8 +85,9 @@ def _joined(parts: list[str], otherwise: str) -> str:
     return ", ".join(parts) if parts else otherwise
 
 
-def _source(job: Job, right: May) -> str:
-    return f"{right.target} ({job.sources[right.target].folder})"
+def _source(job: Job, right: Right) -> str:
+    source = job.sources.get(right.pattern)
+    return "every source" if source is None else f"{right.pattern} ({source.folder})"
 
 
 def _starts(job: Job) -> str:
@@ -97,8 +99,8 @@ def _starts(job: Job) -> str:
 
 
 def _sends(job: Job) -> str:
-    parts = [f"mail to {right.target}" for right in job.may if right.action == "mail.send"]
-    parts += [f"{right.method} {right.target}" for right in job.may if right.action == "http.request"]
+    parts = [f"mail to {right.pattern}" for right in job.may if right.action == "mail.send"]
+    parts += [right.pattern for right in job.may if right.action == "http.request"]
     if not parts:
         return "nothing to anybody"
     grade = grade_for(job.grades, Category.SEND)
