@@ -23,6 +23,7 @@ from freehold.store.interface import Put
 _SLUG: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 
+_RESERVED: Final = frozenset({"estate", "everyone", "freehold", "house"})
 _MAX_CHAINS: Final = 4096
 
 Presence = Literal["none", "passphrase"]
@@ -94,15 +95,11 @@ class Principals(msgspec.Struct, frozen=True):
     owner: str
     delegators: tuple[str, ...] = ()
     job: str = ""
+    link_ids: tuple[str, ...] = ()
     links: tuple[Delegation, ...] = ()
     owners: tuple[str, ...] = ()
     clearance: Confidentiality = Confidentiality.PUBLIC
     epoch: int = -1
-
-    @property
-    def link_ids(self) -> tuple[str, ...]:
-        """The ids of the delegations, from the agent upwards."""
-        return tuple(link.id for link in self.links)
 
 
 def subject_of(human: str) -> str:
@@ -289,7 +286,9 @@ class Registry:
         clearances = [p.clearance for p in chain] + [link.clearance for link in links]
         lowest = min([*clearances, *(self.human(owner).clearance for owner in owners)])
         givers = tuple(link.giver for link in links)
-        return Principals(agent, acting.owner, givers, job, links, owners, lowest, self._epoch.value)
+        return Principals(
+            agent, acting.owner, givers, job, link_ids, links, owners, lowest, self._epoch.value
+        )
 
     # ---- changing ----------------------------------------------------------------------------------------
 
@@ -428,7 +427,7 @@ class Registry:
 
     def _check_new(self, slug: str, what: str) -> None:
         check_slug(slug, what)
-        if slug in self._all:
+        if slug in self._all or slug in _RESERVED:
             raise BadInput(
                 f"The name {slug} is taken.", remedy="Choose another; a name is never given twice."
             )
