@@ -44,7 +44,7 @@ def check_origin(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise BadInput(
             f"The name {name!r} cannot name a journal.",
-            remedy="Use up to 200 letters, digits, dots, dashes, underscores and slashes; begin with a letter or digit.",
+            remedy="Use up to 200 letters, digits and . _ - /, beginning with a letter or digit.",
         )
     return name
 
@@ -84,7 +84,7 @@ class JournalKey:
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
 
     def open(self, note: str) -> Checkpoint:
-        """Return the checkpoint in ``note``; signatures of others are passed over, ours must be there and hold.
+        """Return the checkpoint in ``note``; others' signatures are passed over, ours must be there and hold.
 
         Raises Corrupt.
         """
@@ -128,7 +128,7 @@ class JournalSigner:
     @classmethod
     def parse(cls, text: str) -> "JournalSigner":
         """Read what ``secret_text`` wrote; raises BadInput."""
-        parts = text.strip().split("+")
+        parts = text.strip().split("+", 4)
         raw = decode_base64(parts[4]) if len(parts) == 5 and parts[:2] == ["PRIVATE", "KEY"] else None
         if raw is None or len(raw) != 33 or raw[:1] != _ED25519:
             raise BadInput("The journal's signing key file is damaged.", remedy="Restore it from its copy.")

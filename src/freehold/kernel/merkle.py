@@ -61,7 +61,7 @@ class Peaks:
 
 
 def subtree(node_at: NodeAt, start: int, stop: int) -> bytes:
-    """Return MTH(D[start:stop]) where ``start`` is a multiple of the smallest power of two >= ``stop - start``.
+    """Return MTH(D[start:stop]); ``start`` is a multiple of the smallest power of two >= ``stop - start``.
 
     ``node_at(height, number)`` gives the root of the perfect subtree of 2**height leaves that begins at leaf
     ``number * 2**height``.
@@ -77,7 +77,7 @@ def subtree(node_at: NodeAt, start: int, stop: int) -> bytes:
 
 
 def inclusion_path(node_at: NodeAt, index: int, size: int) -> list[bytes]:
-    """Return the audit path of leaf ``index`` in the tree of ``size`` leaves (RFC 6962, 2.1.1), leaf end first."""
+    """Return the audit path of leaf ``index`` among ``size`` leaves (RFC 6962, 2.1.1), leaf end first."""
     if not 0 <= index < size:
         raise BadInput(f"There is no entry {index} in a journal of {size}.")
     path: list[bytes] = []
@@ -95,7 +95,7 @@ def inclusion_path(node_at: NodeAt, index: int, size: int) -> list[bytes]:
 
 
 def consistency_path(node_at: NodeAt, old: int, new: int) -> list[bytes]:
-    """Return the proof that the tree of ``old`` leaves is the beginning of that of ``new`` (RFC 6962, 2.1.2)."""
+    """Return the proof that the first ``old`` leaves are the beginning of ``new`` (RFC 6962, 2.1.2)."""
     if not 0 <= old <= new:
         raise BadInput(f"A journal of {new} entries cannot continue one of {old}.")
     if old in (0, new):

@@ -122,7 +122,9 @@ class Tree:
                 raise Corrupt(f"Journal entry {entry.index} is not what it was when it was written.")
             tail.append(entry.draft.leaf)
         if len(tail) != size - start:
-            raise Corrupt(f"The journal should have {size} entries; some of the last {size - start} are missing.")
+            raise Corrupt(
+                f"The journal should have {size} entries; some of the last {size - start} are missing."
+            )
         edges.append(tail)
         level = 1
         while size >> level * TILE_BITS:
@@ -213,7 +215,7 @@ def _check_tile(tile: Tile, level: int, number: int) -> None:
 
 
 def _peaks_of(edges: list[list[bytes]], size: int) -> merkle.Peaks:
-    """Return the frontier: within each level's edge, the perfect subtrees of its width; highest level first."""
+    """Return the frontier: the perfect subtrees within each level's edge, highest level first."""
     hashes: list[bytes] = []
     for edge in reversed(edges):
         partial = merkle.Peaks()
