@@ -7,9 +7,15 @@ writes. Every implementation passes the same suite, ``tests/store``.
 
 import enum
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+CONFLICT: Final = "input.conflict"
+"""Code of the BadInput that a commit raises for a version or a uniqueness that does not hold."""
+
+UNKNOWN: Final = "unknown"
+"""The one status that the store reads: a RESULT that leaves its INTENT open until a final one comes."""
 
 
 class EntryKind(enum.IntEnum):
@@ -26,9 +32,11 @@ class EntryDraft(msgspec.Struct, frozen=True, gc=False):
 
     ``body`` is hashed and kept as it is; ``leaf`` is SHA-256 over 0x00 and ``body`` (RFC 6962). ``payload``
     is ciphertext that ``body`` commits to by digest. The rest are columns to find it by, derived from
-    ``body``: 32-digit hex ids, ``node``/``item``/``ordinal`` as in ``base.action_id``, ``attempt`` from 1.
-    ``reserved_*`` and ``spent_*`` are the budget deltas of this entry (micro-units of the estate's currency,
-    tokens, actions, microseconds of CPU); a RESULT carries its INTENT's reservation as negative numbers.
+    ``body``: 32-digit hex ids, ``node``/``item``/``ordinal`` as in ``base.action_id``, ``attempt`` from 1;
+    ``digest`` is the keyed digest of the canonical action, by which a replay knows its own INTENT again.
+    ``reserved`` and ``spent`` are the budget deltas of this entry; a RESULT carries its INTENT's reservation
+    as negative numbers. An attempt has one INTENT and one final RESULT, and before that at most one whose
+    status is ``unknown``: settling an unknown outcome is writing the final RESULT.
     """
 
     kind: EntryKind
@@ -44,6 +52,7 @@ class EntryDraft(msgspec.Struct, frozen=True, gc=False):
     status: str = ""
     reserved: "Cost | None" = None
     spent: "Cost | None" = None
+    digest: bytes = b""
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
@@ -79,9 +88,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Put(msgspec.Struct, frozen=True, gc=False):
-    """Write a document. ``expect``: None for whatever is there, 0 for new only, else the version it must have.
+    """Write a document. ``expect``: None for whatever is there, 0 for new only, else its version now.
 
-    The stored version becomes the old one plus 1 (1 for a new document). ``state`` is a short word to select by.
+    The stored version becomes the old one plus 1 (1 for a new document). ``state`` is a short word to
+    select by.
     """
 
     collection: str
@@ -119,7 +129,10 @@ class LeafSink(Protocol):
     """The Merkle tree, as the sequencer sees it: state moves only after the commit."""
 
     def tiles_for(self, first_index: int, leaves: Sequence[bytes]) -> Sequence["Tile"]:
-        """Return the full tiles that these leaves complete, to be written in the same commit; changes nothing."""
+        """Return the full tiles that these leaves complete, for the same commit; changes nothing.
+
+        May be called in the writer thread.
+        """
         ...
 
     def advance(self, first_index: int, leaves: Sequence[bytes]) -> None:
@@ -128,7 +141,7 @@ class LeafSink(Protocol):
 
 
 class Tile(msgspec.Struct, frozen=True, gc=False):
-    """A full tile of 256 hashes at ``level`` (0 holds leaves), number ``number``; ``root`` is its own hash."""
+    """A full tile of 256 hashes at ``level`` (0 holds leaves); ``root`` is its own hash."""
 
     level: int
     number: int
@@ -137,7 +150,11 @@ class Tile(msgspec.Struct, frozen=True, gc=False):
 
 
 class RunAction(msgspec.Struct, frozen=True, gc=False):
-    """The newest state of one action of a run, without contents, for resuming."""
+    """The newest attempt of one action of a run, without contents, for resuming.
+
+    ``status`` and ``result_index`` are those of its newest RESULT ("" and None where there is none);
+    ``digest`` and ``intent_leaf`` are its INTENT's.
+    """
 
     action: str
     node: str
@@ -151,16 +168,25 @@ class RunAction(msgspec.Struct, frozen=True, gc=False):
     digest: bytes
 
 
+class CommitStats(msgspec.Struct):
+    """What was written since the store was opened; ``commit_s`` is a moving average of one commit."""
+
+    commits: int = 0
+    batches: int = 0
+    entries: int = 0
+    commit_s: float = 0.0
+
+
 class Store(Protocol):
     """One estate's store, open in one process that writes. Reads are synchronous and bounded."""
 
     async def commit(self, batch: Batch) -> int:
-        """Commit ``batch`` durably and return the index of its first entry (the journal's size if it has none).
+        """Commit ``batch`` durably and return the index of its first entry (the size if it has none).
 
         Whatever waits is committed as one group, and at once when nobody else waits. One bad batch never
-        fails its group. Raises Conflict-coded BadInput for a version or uniqueness that does not hold (an
-        action may have one INTENT and one RESULT an attempt), StoreFailed when the store cannot promise
-        durability any more: then every later commit fails too until ``reopen``.
+        fails its group. Raises BadInput with the code CONFLICT for a version or uniqueness that does not
+        hold, StoreFailed when the store cannot promise durability any more: then every later commit fails
+        too until ``reopen``. A caller that is cancelled while it waits does not take its batch back.
         """
         ...
 
@@ -170,6 +196,10 @@ class Store(Protocol):
 
     def entries(self, start: int, stop: int) -> Iterator[Entry]:
         """Yield committed entries in order, read in bounded pages."""
+        ...
+
+    def leaves(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the leaf hashes of committed entries in order, read in bounded pages and without bodies."""
         ...
 
     def entry(self, index: int) -> Entry | None:
@@ -185,11 +215,14 @@ class Store(Protocol):
         ...
 
     def open_intents(self) -> list[Entry]:
-        """Return every INTENT of a newest attempt that has no RESULT or whose RESULT is unknown and unsettled."""
+        """Return, in order, every INTENT of a newest attempt that has no RESULT or only an unknown one."""
         ...
 
     def drop_payloads(self, indices: Sequence[int]) -> None:
-        """Remove ciphertexts whose keys are gone; bodies, leaves and proofs stay as they are."""
+        """Remove ciphertexts whose keys are gone; bodies, leaves and proofs stay as they are.
+
+        Waits for the commit that is being made, if any. Raises StoreFailed.
+        """
         ...
 
     def tiles(self, level: int, first: int, count: int) -> list[Tile]:
@@ -200,8 +233,10 @@ class Store(Protocol):
         """Return one document."""
         ...
 
-    def documents(self, collection: str, *, state: str | None = None, prefix: str = "", limit: int = 1_000_000) -> list[Document]:
-        """Return documents of a collection by key order, optionally of one state or with keys that begin so."""
+    def documents(
+        self, collection: str, *, state: str | None = None, prefix: str = "", limit: int = 1_000_000
+    ) -> list[Document]:
+        """Return documents of a collection by key order, of one state or with keys that begin so."""
         ...
 
     def budget_deltas(self, start: int) -> Iterator[tuple[int, str, Cost, Cost]]:
@@ -213,8 +248,18 @@ class Store(Protocol):
         """The fencing epoch that this opening took; a commit under an older one fails."""
         ...
 
+    @property
+    def stats(self) -> CommitStats:
+        """How much was written in how many commits."""
+        ...
+
     async def reopen(self) -> None:
-        """After StoreFailed: connect again and make sure that this process still owns the store."""
+        """After StoreFailed: connect again and make sure that this process still owns the store.
+
+        What a failed commit left durable after all is taken into the tree here, so ``size`` may have grown:
+        read state again. Raises StoreFailed when another process has taken over or the store is still not
+        there, Corrupt when entries that were acknowledged are gone.
+        """
         ...
 
     async def close(self) -> None:

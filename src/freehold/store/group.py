@@ -1,0 +1,172 @@
+"""Group commit: whatever waits is written as one group, and at once when nobody else waits.
+
+Only ``journal.py`` calls it. A caller that is alone is served in its own call, without a turn of the loop;
+now and then, and as long as groups hold more than one, a turn is waited for, or callers that never yield
+would each commit alone. A commit that is slow on average is made in a thread, so that the loop goes on.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from freehold.base import FreeholdError, StoreFailed
+from freehold.store.interface import Drop, Put
+from freehold.store.rows import Row
+
+INLINE_LIMIT_S: Final = 0.0015
+"""Above this average a commit is made in the writer thread."""
+
+ALONE_LIMIT: Final = 8
+"""Commits in a row that a lone caller gets before the loop is asked whether anybody else waits."""
+
+LARGEST_GROUP: Final = 512
+_NEWEST_WEIGHT: Final = 0.1
+
+
+class Work:
+    """One batch on its way: ``first`` once it has an index, or ``error`` if it alone was refused."""
+
+    __slots__ = ("changes", "error", "first", "future", "leaves", "rows")
+
+    def __init__(self, rows: list[Row], leaves: list[bytes], changes: Sequence[Put | Drop]) -> None:
+        self.rows = rows
+        self.leaves = leaves
+        self.changes = changes
+        self.first = 0
+        self.error: FreeholdError | None = None
+        self.future: asyncio.Future[None] | None = None
+
+
+class GroupCommit:
+    """Turns many callers into few commits.
+
+    ``write(works)`` makes a group durable and returns the seconds its commit took, or None when there was
+    nothing to commit; it may run in the writer thread, one group at a time. ``durable(works)`` runs on the
+    loop after it and moves the state in memory. When either raises, every work of the group fails with
+    StoreFailed, and so does everything after it.
+    """
+
+    def __init__(
+        self, write: Callable[[list[Work]], float | None], durable: Callable[[list[Work]], None]
+    ) -> None:
+        self._write = write
+        self._durable = durable
+        self._waiting: list[Work] = []
+        self._collecting = False
+        self._in_flight = False
+        self._alone = 0
+        self._last_size = 1
+        self._executor: ThreadPoolExecutor | None = None
+        self.average_s = 0.0
+        self.failure: FreeholdError | None = None
+
+    async def commit(self, work: Work) -> int:
+        """Return the work's first index once it is durable; raises its own error or StoreFailed."""
+        if self.failure is not None:
+            raise _again(self.failure)
+        if (
+            self._last_size == 1
+            and self._alone < ALONE_LIMIT
+            and self.average_s < INLINE_LIMIT_S
+            and not self._waiting
+            and not self._in_flight
+        ):
+            self._alone += 1
+            self._write_here([work])
+        else:
+            loop = asyncio.get_running_loop()
+            work.future = loop.create_future()
+            self._waiting.append(work)
+            if not self._collecting and not self._in_flight:
+                self._collecting = True
+                loop.call_soon(self._collect)
+            await work.future
+        if work.error is not None:
+            raise work.error
+        return work.first
+
+    def fail(self, failure: FreeholdError) -> None:
+        """Let everything that waits and everything that comes fail, until ``recover``."""
+        self.failure = failure
+        waiting, self._waiting = self._waiting, []
+        self._refuse(waiting, failure)
+
+    def recover(self) -> None:
+        """Take work again."""
+        self.failure = None
+        self._alone, self._last_size = 0, 1
+
+    def shut_down(self) -> None:
+        """End the writer thread."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True)
+            self._executor = None
+
+    def _collect(self) -> None:
+        self._collecting = False
+        works = self._waiting[:LARGEST_GROUP]
+        del self._waiting[:LARGEST_GROUP]
+        if not works:
+            return
+        self._alone, self._last_size = 0, len(works)
+        if self.average_s < INLINE_LIMIT_S:
+            self._write_here(works)
+            self._collect_rest()
+            return
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="freehold-writer")
+        self._in_flight = True
+        flight = asyncio.get_running_loop().run_in_executor(self._executor, self._write, works)
+        flight.add_done_callback(lambda done: self._landed(works, done))
+
+    def _landed(self, works: list[Work], flight: asyncio.Future[float | None]) -> None:
+        self._in_flight = False
+        self._take(works, flight.result)
+        self._collect_rest()
+
+    def _collect_rest(self) -> None:
+        # The callers just served get a turn first, so that what they ask for next joins the group.
+        if self._waiting and not self._collecting:
+            self._collecting = True
+            asyncio.get_running_loop().call_soon(self._collect)
+
+    def _write_here(self, works: list[Work]) -> None:
+        self._take(works, lambda: self._write(works))
+
+    def _take(self, works: list[Work], seconds: Callable[[], float | None]) -> None:
+        try:
+            taken = seconds()
+            self._durable(works)
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            failure = error if isinstance(error, FreeholdError) else _bug(error)
+            self._refuse(works, failure)
+            self.fail(failure)
+            return
+        if taken is not None:
+            self.average_s += (taken - self.average_s) * _NEWEST_WEIGHT
+        self._wake(works)
+
+    def _refuse(self, works: list[Work], failure: FreeholdError) -> None:
+        for work in works:
+            work.error = _again(failure)
+        self._wake(works)
+
+    def _wake(self, works: list[Work]) -> None:
+        for work in works:
+            if work.future is not None and not work.future.done():
+                work.future.set_result(None)
+
+
+def _again(failure: FreeholdError) -> FreeholdError:
+    """Return a failure anew: one instance raised in many tasks would gather all their tracebacks."""
+    return type(failure)(failure.message, remedy=failure.remedy, code=failure.code)
+
+
+def _bug(error: Exception) -> StoreFailed:
+    failure = StoreFailed(
+        f"The store stopped because of an error inside Freehold: {type(error).__name__}: {error}.",
+        remedy="Restart the daemon; if it happens again, report it.",
+    )
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,156 @@
+"""Between drafts and columns: the one place that knows the journal table's shape, for both engines.
+
+Only the store room calls it. Ids are kept as 16 bytes. ``form`` says what an entry is, more finely than its
+kind, because the unique index must tell a RESULT that is unknown from the final one.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from freehold.base import BadInput
+from freehold.store.interface import UNKNOWN, Cost, Entry, EntryDraft, EntryKind
+
+Row: TypeAlias = tuple[Any, ...]
+
+COLUMNS: Final = (
+    "idx", "form", "attempt", "item", "ordinal", "run", "action", "node", "status", "digest", "leaf",
+    "deltas", "body", "payload",
+)  # fmt: skip
+"""The journal table's columns in order; a row that waits for its index has all but the first."""
+
+FORM: Final = 0
+ATTEMPT: Final = 1
+ACTION: Final = 5
+"""Places in a row that waits for its index."""
+
+INTENT: Final = 1
+RESULT_UNKNOWN: Final = 2
+RESULT_FINAL: Final = 3
+REFUSAL: Final = 4
+NOTE: Final = 5
+"""Forms; stored, never reused. Those up to RESULT_FINAL are unique for an action's attempt."""
+
+_KIND_OF_FORM: Final = (
+    EntryKind.NOTE,
+    EntryKind.INTENT,
+    EntryKind.RESULT,
+    EntryKind.RESULT,
+    EntryKind.REFUSAL,
+    EntryKind.NOTE,
+)
+_FORM_OF_KIND: Final = (0, INTENT, RESULT_FINAL, REFUSAL, NOTE)
+_LARGEST: Final = 2**63 - 1
+
+
+class _Deltas(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Budget deltas as they are stored: JSON arrays [money_micro, tokens, actions, cpu_us], or null."""
+
+    reserved: tuple[int, int, int, int] | None
+    spent: tuple[int, int, int, int] | None
+
+
+def row_of(draft: EntryDraft) -> Row:
+    """Return the draft's columns without its index; raises BadInput for what no engine can keep."""
+    form = _FORM_OF_KIND[draft.kind]
+    if form <= RESULT_FINAL:
+        if not draft.action:
+            raise BadInput(
+                "An INTENT or a RESULT without an action cannot be kept.", remedy="Name its action."
+            )
+        if form == RESULT_FINAL and draft.status == UNKNOWN:
+            form = RESULT_UNKNOWN
+    reserved, spent = draft.reserved, draft.spent
+    deltas = None if reserved is None and spent is None else _deltas(reserved, spent)
+    return (
+        form,
+        _number(draft.attempt),
+        _number(draft.item),
+        _number(draft.ordinal),
+        id_bytes(draft.run),
+        id_bytes(draft.action),
+        text(draft.node),
+        text(draft.status),
+        draft.digest,
+        draft.leaf,
+        deltas,
+        draft.body,
+        draft.payload,
+    )
+
+
+def entry_of(row: Sequence[Any]) -> Entry:
+    """Return the entry that a whole row, index first, holds."""
+    index, form, attempt, item, ordinal, run, action, node, status, digest, leaf, deltas, body, payload = row
+    reserved, spent = costs_of(deltas)
+    return Entry(
+        index,
+        EntryDraft(
+            _KIND_OF_FORM[form],
+            body,
+            leaf,
+            payload,
+            action.hex(),
+            run.hex(),
+            node,
+            item,
+            ordinal,
+            attempt,
+            status,
+            reserved,
+            spent,
+            digest,
+        ),
+    )
+
+
+def costs_of(deltas: str | None) -> tuple[Cost | None, Cost | None]:
+    """Return (reserved, spent) of a stored ``deltas`` column."""
+    if deltas is None:
+        return None, None
+    found = msgspec.json.decode(deltas, type=_Deltas)
+    return (
+        None if found.reserved is None else Cost(*found.reserved),
+        None if found.spent is None else Cost(*found.spent),
+    )
+
+
+def id_bytes(identifier: str) -> bytes:
+    """Return the 16 bytes of an id, none for no id; raises BadInput when it is not one."""
+    if not identifier:
+        return b""
+    try:
+        found = bytes.fromhex(identifier)
+    except ValueError:
+        found = b""
+    if len(found) != 16 or len(identifier) != 32:
+        raise BadInput(f"{identifier!r} is not an id.", remedy="An id has 32 hexadecimal digits.")
+    return found
+
+
+def text(value: str) -> str:
+    """Return ``value`` if every engine can keep it; raises BadInput for a zero character or half a pair."""
+    if value.isascii() and "\0" not in value:
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput("The text holds half of a character pair.", remedy="Send valid Unicode.") from error
+    if "\0" in value:
+        raise BadInput("The text holds a zero character.", remedy="Remove it.")
+    return value
+
+
+def _number(value: int) -> int:
+    if type(value) is int and 0 <= value <= _LARGEST:
+        return value
+    raise BadInput(f"{value!r} cannot stand in a journal column.", remedy="Send a whole number from 0.")
+
+
+def _deltas(reserved: Cost | None, spent: Cost | None) -> str:
+    return msgspec.json.encode((_amounts(reserved), _amounts(spent))).decode()
+
+
+def _amounts(cost: Cost | None) -> tuple[int, int, int, int] | None:
+    return None if cost is None else (cost.money_micro, cost.tokens, cost.actions, cost.cpu_us)
