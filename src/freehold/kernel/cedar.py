@@ -1,12 +1,13 @@
 """Rights as Cedar policies, and one Cedar evaluation for each who must agree. Only the rules room calls it.
 
-Policies are built in Cedar's JSON form and names travel as entity ids and attribute values, so no text of anyone
-is ever parsed as Cedar. The id of a policy is the rule's own readable id. Anything but a clean "Allow" is a no.
+Policies are built in Cedar's JSON form and names travel as entity ids and attribute values, so nobody's text
+is ever parsed as Cedar. The id of a policy is the rule's readable id. Anything but a clean "Allow" is a no.
 Formats: https://docs.cedarpolicy.com/policies/json-format.html and .../auth/entities-syntax.html
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import cedarpy
@@ -42,11 +43,6 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     allowed: bool
     rules: tuple[str, ...]
     error: str = ""
-
-
-def action_uids(action: str) -> Uid:
-    """Return the entity of an action."""
-    return ("Action", action)
 
 
 def compile_set(policies: Sequence[Policy]) -> Any:
@@ -96,7 +92,7 @@ def ask(policies: Any, principal: Uid, action: str, resource: Resource, known: A
 
 # ---- building --------------------------------------------------------------------------------------------
 
-_TYPES: Final[Mapping[str, str]] = {kind: kind.capitalize() for kind in ACTIONS.values()}
+_TYPES: Final[Mapping[str, str]] = MappingProxyType({kind: kind.capitalize() for kind in ACTIONS.values()})
 
 
 def _policy(policy: Policy) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Delegation as data that can only narrow: who lets whom act for them, with which rights, until when.
 
-A link gives nothing by itself: it is one more judge that must agree, beside whoever it comes from and the owner
-of whoever acts. The registry owns this room; rules read the links' rights. Judged when a decision is made.
+A link gives nothing by itself: it is one more judge that must agree, beside whoever it comes from and the
+owner of whoever acts. The registry owns this room; rules read the links' rights, when a decision is made.
 """
 
 from collections.abc import Callable, Sequence
@@ -84,7 +84,7 @@ class Delegations:
                 raise _refused(f"The delegation {link.id} from {link.giver} to {link.to} has expired.")
 
     def path(self, agent: str, links: Sequence[str]) -> tuple[Delegation, ...]:
-        """Return the links from ``agent`` upwards, in order; raises Refused for anything but an unbroken line."""
+        """Return the links from ``agent`` upwards, in order; Refused unless they are an unbroken line."""
         if len(links) > MAX_LINKS:
             raise _refused(f"A chain of {len(links)} delegations is longer than {MAX_LINKS}.")
         found: list[Delegation] = []

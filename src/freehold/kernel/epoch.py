@@ -1,6 +1,7 @@
 """One number that moves whenever authority does; a cached decision is worth nothing under another.
 
-Registry, delegations, rules and freeze share one instance. Whoever caches what they said keeps the value beside it.
+Registry, delegations, rules, settings and freeze share one instance. Whoever caches what they said keeps the
+value beside it.
 """
 
 

@@ -75,7 +75,7 @@ class Freezes:
         self._epoch.bump()
 
     def listen(self, listener: Callable[[Frozen], None]) -> None:
-        """Call ``listener`` whenever something is frozen, at once and before it is durable; it must not raise."""
+        """Call ``listener`` whenever something is frozen, before it is durable; it must not raise."""
         self._listeners.append(listener)
 
     # ---- asking ------------------------------------------------------------------------------------------

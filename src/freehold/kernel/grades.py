@@ -21,7 +21,7 @@ class Category(enum.StrEnum):
 
 
 class Grade(enum.IntEnum):
-    """From least to most alone. The number orders them and is not stored; ``word`` is."""
+    """From least to most alone. The number orders them; people write the ``word``."""
 
     PROPOSE = 0
     ASK = 1

@@ -1,6 +1,7 @@
-"""Keeps the members of the large sets that labels name by digest. The gate's writer asks it before it commits.
+"""Keeps the members of the large sets that labels name by digest. The gate's writer asks it before a commit.
 
-A set is written once, in the commit of the first entry that names it; ids are opaque, so nothing here is personal.
+A set is written once, in the commit of the first entry that names it; ids are opaque, so nothing here is
+personal.
 """
 
 from collections.abc import Iterable

@@ -239,8 +239,8 @@ FURTHEST: Final[Mapping[Confidentiality, Zone]] = MappingProxyType(
 class Sink(msgspec.Struct, frozen=True):
     """Where an action sends data. ``name`` is for people; ``clearance`` the highest class it may be given.
 
-    ``zones`` may lower or raise, for one estate, how far a class may go. ``consequential`` says that the action
-    does something in the world; ``False`` is for what stays inside the run.
+    ``zones`` may lower or raise, for one estate, how far a class may go. ``consequential`` says that the
+    action does something in the world; ``False`` is for what stays inside the run.
     """
 
     zone: Zone
@@ -279,11 +279,12 @@ def flows(label: Label, sink: Sink, trusted: bool) -> FlowDecision:
     equals one in a trusted record; see ``freehold.kernel.provenance``.
     """
     level = label.confidentiality
+    word = level.name.lower()
     where = sink.name or f"the zone `{sink.zone.name.lower()}`"
     if sink.zone > sink.zones[level]:
         return FlowDecision(
             False,
-            f"Data of class `{level.name.lower()}` may not reach {where}: it is in the zone `{sink.zone.name.lower()}`, "
+            f"Data of class `{word}` may not reach {where}: it is in the zone `{sink.zone.name.lower()}`, "
             f"and that class goes no further than `{sink.zones[level].name.lower()}`.",
             "Send it within that zone, or have the data lowered by a declassifier that the gate runs.",
             "zone",
@@ -291,8 +292,8 @@ def flows(label: Label, sink: Sink, trusted: bool) -> FlowDecision:
     if level > sink.clearance:
         return FlowDecision(
             False,
-            f"Data of class `{level.name.lower()}` may not reach {where}, which is cleared for `{sink.clearance.name.lower()}`.",
-            "Raise that clearance in settings, or have the data lowered by a declassifier that the gate runs.",
+            f"Data of class `{word}` may not reach {where}, cleared for `{sink.clearance.name.lower()}`.",
+            "Raise that clearance, or have the data lowered by a declassifier that the gate runs.",
             "clearance",
         )
     if sink.consequential and label.integrity is Integrity.STRANGER and not trusted:

@@ -1,7 +1,7 @@
 """The only way down: declassifiers and endorsers that the gate runs itself and journals.
 
-Each is a small function of the house, named and versioned; a pack cannot bring one. What it returns carries the
-label that the function states, and a note says from which label to which. Only the gate calls ``apply``.
+Each is a small function of the house; a pack cannot bring one. What it returns carries the label that the
+function states, and a note says from which label to which. Only the gate calls ``apply``.
 """
 
 import datetime

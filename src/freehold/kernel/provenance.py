@@ -1,7 +1,8 @@
 """Where a value came from: equality of the parsed value with one in a trusted record, and nothing softer.
 
 The gate asks before a consequential action that text of strangers could have steered. A match endorses the
-value, not the choice of it: where a record offers several, the trusted plan must have said that one may be chosen.
+value, not the choice of it: where a record offers several, the trusted plan must have said that one may be
+chosen.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,7 +45,7 @@ class Trusted:
         return Trusted({**self._offers, field: Offer(frozenset(values), choice)})
 
     def covers(self, control: Iterable[tuple[str, str]]) -> bool:
-        """Say whether every (field, value) is named; each field's values must be all of them, or a stated choice.
+        """Say whether every (field, value) is named: all of a field's values, or a stated choice of them.
 
         Two recipients that the record names together are not a choice when both are used; one of the two is.
         """

@@ -1,4 +1,4 @@
-"""A refusal in words: who lacks which right, and what a person would write to give it. Only the rules room calls it."""
+"""A refusal in words: who lacks which right, and what a person would write to give it. For the rules room."""
 
 from collections.abc import Sequence
 

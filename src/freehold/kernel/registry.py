@@ -87,8 +87,8 @@ Principal = Human | Agent | Service
 class Principals(msgspec.Struct, frozen=True):
     """Who acts and who must all be allowed: the agent, each delegator upwards, and the human owner.
 
-    ``owners`` are the owners of every agent in the chain, ``owner`` the acting agent's own. ``clearance`` is the
-    lowest of them all and of the links. True only under ``epoch``; the rules look again under a later one.
+    ``owners`` are the owners of every agent in the chain, ``owner`` the acting agent's own. ``clearance`` is
+    the lowest of them all and of the links. True only under ``epoch``; rules look again under another one.
     """
 
     agent: str
@@ -355,7 +355,7 @@ class Registry:
     def change_agent(
         self, slug: str, *, by: str, owner: str | None = None, clearance: Confidentiality | None = None
     ) -> Change:
-        """Give an agent another owner or clearance; value is the Agent. Raises NotFound, BadInput or Refused."""
+        """Give an agent another owner or clearance; value is the Agent. Raises NotFound or Refused."""
         new = self.agent(slug)
         if owner is not None:
             self._check_owner(slug, owner)

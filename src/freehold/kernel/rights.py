@@ -1,7 +1,8 @@
 """What may be done to what, as plain values: resources, rights, and the words people write them in.
 
-Job files, settings and delegations speak in rights; ``freehold.kernel.cedar`` turns them into Cedar. Nothing here
-decides anything. A resource is built only by the functions below, which refuse what could be read in two ways.
+Job files, settings and delegations speak in rights; ``freehold.kernel.cedar`` turns them into Cedar. Nothing
+here decides anything. A resource is built only by the functions below, which refuse what could be read in two
+ways.
 """
 
 import re
@@ -77,7 +78,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 class Right(msgspec.Struct, frozen=True, gc=False):
     """One thing that may (or, with ``forbid``, must not) be done. Build it with ``right`` or ``parse_right``.
 
-    ``action`` is one of ``ACTIONS``, or "*" for all (a human's right only); ``pattern`` is as people write it.
+    ``action`` is one of ``ACTIONS``, or "*" for all (for humans only); ``pattern`` is as people write it.
     """
 
     action: str
@@ -106,7 +107,7 @@ def mail_address(text: str) -> Resource:
 def http_target(method: str, url: str) -> Resource:
     """Return the request's method, origin and path; the query is data and takes no part in the right.
 
-    Refused are paths that two servers may read in two ways: dot segments, encoded slashes, backslashes, doubled slashes.
+    Refused are paths that two servers may read in two ways: dot segments, encoded or doubled slashes.
     """
     if method not in _METHODS:
         raise BadInput(
@@ -255,7 +256,7 @@ def _http_pattern(text: str) -> HttpPattern:
     if not url or not _METHODS.issuperset(methods):
         raise BadInput(
             f"{_shown(text)} is not an HTTP right.",
-            remedy="Write methods and address, such as `GET,POST https://api.example.org/v1/`, or `*` for every method.",
+            remedy="Write it like `GET,POST https://api.example.org/v1/`, with `*` for every method.",
         )
     origin, path = _split_url(url.strip())
     if "?" in url:
@@ -267,7 +268,7 @@ def _split_url(url: str) -> tuple[str, str]:
     """Return origin (scheme, host, port where it is not the usual one) and path, or raise BadInput."""
     problem = BadInput(
         f"{_shown(url)} is not a web address that can be judged.",
-        remedy="Write http:// or https://, a host in plain ASCII, and a path without `..`, `//`, `\\` or encoded slashes.",
+        remedy="Write http(s)://, a host in plain ASCII, and a path without `..`, `//`, `\\`, `%2F`.",
     )
     if (
         len(url) > MAX_TEXT * 8

@@ -1,7 +1,7 @@
 """Who may do what, now: agent ∩ each delegator ∩ each link ∩ the human owner, by Cedar, and no rule means no.
 
-Rights come from job files (``may``), from what agents and humans are allowed in settings, and from delegations.
-The gate asks ``decide``; every decision names its rules, and a refusal says in words what would have allowed it.
+Rights come from job files (``may``), from what agents and humans are allowed, and from delegations. The gate
+asks ``decide``; every decision names its rules, and a refusal says in words what would have allowed it.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ HOUSE_RIGHTS: Final = tuple(
 class Decision(msgspec.Struct, frozen=True):
     """May they, by which rules; or why not, and what would have allowed it.
 
-    ``lacking`` names the principals that lack the right ("agent bookkeeper"); it is empty where a rule forbids.
+    ``lacking`` names the principals that lack the right ("agent clerk"); what forbids is in ``rules``.
     """
 
     allowed: bool

@@ -6,6 +6,7 @@ other change of authority and makes cached decisions stale.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
@@ -28,8 +29,8 @@ MIN_RETENTION_DAYS: Final = 183
 class EstateSettings(msgspec.Struct, frozen=True):
     """The values. Domains and hosts are lower case; a domain holds for itself and everything below it.
 
-    ``clearances`` says, by mail address, mail domain or host, the highest class that may be sent there; whoever
-    is not named is cleared for what its zone allows, and a foreign one for public data only.
+    ``clearances`` says, by mail address, mail domain or host, the highest class that may be sent there;
+    whoever is not named is cleared for what its zone allows, and a foreign one for public data only.
     """
 
     presence: Literal["none", "passphrase"] = "passphrase"
@@ -53,9 +54,7 @@ def parse(name: str, value: object) -> Any:
     """Return the typed value of one setting from what a person wrote; raises BadInput with its name."""
     reader = _READERS.get(name)
     if reader is None:
-        raise BadInput(
-            f"There is no setting {name[:80]!a}.", remedy=f"Known: {', '.join(sorted(_READERS))}."
-        )
+        raise BadInput(f"There is no setting {name[:80]!a}.", remedy=f"Known: {', '.join(sorted(_READERS))}.")
     try:
         return reader(value)
     except BadInput as error:
@@ -98,7 +97,7 @@ class Settings:
         return self._now
 
     def change(self, values: Mapping[str, object], *, by: str) -> Change:
-        """Set what is given, in words or typed; value is the EstateSettings. Raises BadInput, naming the setting."""
+        """Set what is given, in words; value is the EstateSettings. Raises BadInput, naming the setting."""
         typed = {name: parse(name, value) for name, value in values.items()}
         version = self._document
         if version and typed.get("currency", self._now.currency) != self._now.currency:
@@ -238,7 +237,7 @@ def _domains(value: object) -> tuple[str, ...]:
 
 
 def _table(value: object) -> Mapping[str, object]:
-    if isinstance(value, Mapping) and all(isinstance(key, str | Confidentiality | Category) for key in value):
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return value
     raise BadInput(f"{_shown(value)} is not a table.", remedy="Write lines of `name: value`.")
 
@@ -247,15 +246,15 @@ def _clearances(value: object) -> dict[str, Confidentiality]:
     found: dict[str, Confidentiality] = {}
     for key, word in _table(value).items():
         who = mail_address(key).id if "@" in key else _domains([key])[0]
-        found[who] = word if isinstance(word, Confidentiality) else parse_confidentiality(word)
+        found[who] = parse_confidentiality(word)
     return found
 
 
 def _zone_table(value: object) -> dict[Confidentiality, Zone]:
     found: dict[Confidentiality, Zone] = {}
     for key, word in _table(value).items():
-        level = key if isinstance(key, Confidentiality) else parse_confidentiality(key)
-        zone = word if isinstance(word, Zone) else next((z for z in Zone if z.name.lower() == word), None)
+        level = parse_confidentiality(key)
+        zone = next((z for z in Zone if z.name.lower() == word), None)
         if zone is None:
             words = ", ".join(f"`{z.name.lower()}`" for z in Zone)
             raise BadInput(f"{_shown(word)} is not a zone.", remedy=f"Write one of {words}.")
@@ -269,10 +268,7 @@ def _zone_table(value: object) -> dict[Confidentiality, Zone]:
 
 
 def _ceiling(value: object) -> dict[Category, Grade]:
-    return {
-        parse_category(key): word if isinstance(word, Grade) else parse_grade(word)
-        for key, word in _table(value).items()
-    }
+    return {parse_category(key): parse_grade(word) for key, word in _table(value).items()}
 
 
 def _host(value: object) -> str:
@@ -290,20 +286,22 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-_READERS: Final[Mapping[str, Callable[[object], Any]]] = {
-    "presence": _one_of("none", "passphrase"),
-    "currency": _currency,
-    "retention_days": _number(MIN_RETENTION_DAYS, 36_500),
-    "card_expiry_hours": _number(1, 8_760),
-    "freeze_grace_s": _number(0, 3_600),
-    "own_domains": _domains,
-    "partner_domains": _domains,
-    "premises_hosts": _domains,
-    "clearances": _clearances,
-    "zones": _zone_table,
-    "grade_ceiling": _ceiling,
-    "four_eyes": lambda value: tuple(dict.fromkeys(parse_category(item) for item in _items(value))),
-    "mail_host": _host,
-    "mail_port": _number(1, 65_535),
-    "mail_from": _address,
-}
+_READERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType(
+    {
+        "presence": _one_of("none", "passphrase"),
+        "currency": _currency,
+        "retention_days": _number(MIN_RETENTION_DAYS, 36_500),
+        "card_expiry_hours": _number(1, 8_760),
+        "freeze_grace_s": _number(0, 3_600),
+        "own_domains": _domains,
+        "partner_domains": _domains,
+        "premises_hosts": _domains,
+        "clearances": _clearances,
+        "zones": _zone_table,
+        "grade_ceiling": _ceiling,
+        "four_eyes": lambda value: tuple(dict.fromkeys(parse_category(item) for item in _items(value))),
+        "mail_host": _host,
+        "mail_port": _number(1, 65_535),
+        "mail_from": _address,
+    }
+)
