@@ -10,12 +10,9 @@ __all__ = ["ZERO_DECIMAL", "Amount", "find_amounts", "format_minor", "parse_mino
 ZERO_DECIMAL = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX"})
 """Currencies without minor units (ISO 4217)."""
 
-_CODES = ""
+_CODES = "MYR EUR GBP CHF USD SGD JPY PLN CZK SEK NOK DKK AUD CAD HUF IDR THB INR"
 SYMBOLS = {
     **{code: code for code in _CODES.split()},
-        code: code
-        for code in ["MYR", "EUR", "GBP", "CHF", "USD", "SGD", "JPY", "PLN", "CZK", "SEK", "NOK", "DKK", "AUD", "CAD", "HUF", "IDR", "THB", "INR"]
-    },
     "RM": "MYR", "€": "EUR", "EURO": "EUR", "£": "GBP", "SFR": "CHF", "FR.": "CHF", "¥": "JPY",
     "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "ZŁ": "PLN", "KČ": "CZK", "$": "$", "KR": "KR",
 }

@@ -177,6 +177,8 @@ def mend_name(name: str) -> tuple[str, bool]:
     changed.
     """
     fixed = re.sub(r"(?i)\b(s\s?/\s?)8(?![a-z0-9])", r"\1B", name)
+    fixed = re.sub(r"\bS[A-Z0]N(?=\W{0,2}B[A-Z]D\b)", "SDN", fixed)
+    fixed = re.sub(r"(?<=\bSDN )B[A-Z]D\b", "BHD", fixed)
     fixed = re.sub(r"(?<=[a-z])I(?=[a-z]|\b)", "l", fixed)
     words = []
     for word in fixed.split(" "):
