@@ -2,3 +2,5 @@
 
 The daemon starts them and never imports them: ``python -m freehold.runner.forkserver``.
 """
+
+__all__: list[str] = []

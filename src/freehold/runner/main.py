@@ -11,9 +11,12 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from freehold.base import BadInput, FreeholdError, ProtocolError
 from freehold.runner.cpu import CpuShares
@@ -98,9 +101,9 @@ class Runner:
                 if future is not None and not future.done():
                     future.set_result(message)
             elif kind is m.Start:
-                self._begin(message.step, self._step(message))
+                self._begin(message.step, f"The step '{message.function}'", self._step(message))
             elif kind is m.MakePlan:
-                self._begin(message.step, self._plan(message))
+                self._begin(message.step, "The planner", self._plan(message))
             elif kind is m.Cancel:
                 task = self._tasks.get(message.step)
                 if task is not None:
@@ -136,23 +139,38 @@ class Runner:
 
     # ---- steps
 
-    def _begin(self, step: int, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _begin(self, step: int, what: str, work: Coroutine[Any, Any, msgspec.Raw]) -> None:
+        task = asyncio.get_running_loop().create_task(self._to_the_end(step, what, work))
         self._tasks[step] = task
-        task.add_done_callback(lambda _: self._tasks.pop(step, None))
+        task.add_done_callback(lambda ended: self._ended(step, what, ended, work))
 
-    async def _plan(self, request: m.MakePlan) -> None:
+    def _ended(
+        self, step: int, what: str, task: asyncio.Task[None], work: Coroutine[Any, Any, msgspec.Raw]
+    ) -> None:
+        self._tasks.pop(step, None)
+        if task.cancelled():  # before it had begun
+            work.close()
+            self._send_failed(step, "cancelled", f"{what} was cancelled.", 0)
+
+    async def _to_the_end(self, step: int, what: str, work: Coroutine[Any, Any, msgspec.Raw]) -> None:
+        """Whatever becomes of the work, send one message about it."""
         share = self._cpu.enter()
         try:
-            plan = self._loaded().plan(request.job)
-            value = to_raw(plan.data(), "The plan")
-        except (Exception, SystemExit) as error:
-            self._fail(request.step, error, "The planner", self._cpu.leave(share))
-            return
-        self.channel.send(m.Finished(request.step, value, self._cpu.leave(share)))
+            value = await work
+        except asyncio.CancelledError:
+            self._send_failed(step, "cancelled", f"{what} was cancelled.", self._cpu.leave(share))
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            self._report(error)
+            code = error.code if isinstance(error, FreeholdError) else "step.raised"
+            retry = error.retry if isinstance(error, StepFailed) else False
+            self._send_failed(step, code, one_sentence(error, what), self._cpu.leave(share), retry)
+        else:
+            self.channel.send(m.Finished(step, value, self._cpu.leave(share)))
 
-    async def _step(self, start: m.Start) -> None:
-        share = self._cpu.enter()
+    async def _plan(self, request: m.MakePlan) -> msgspec.Raw:
+        return to_raw(self._loaded().plan(request.job).data(), "The plan")
+
+    async def _step(self, start: m.Start) -> msgspec.Raw:
         port = Port(self, start.step)
         context = Context(port, self._workspace, start.attempt)
         try:
@@ -160,13 +178,7 @@ class Runner:
             if step is None:
                 raise BadInput(f"The pack has no step called '{start.function}'.")
             values = step.arguments(start.item, start.inputs, start.params)
-            value = await step.run(context, values, self._threads)
-        except asyncio.CancelledError:
-            self._send_failed(start.step, "cancelled", "The step was cancelled.", self._cpu.leave(share))
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            self._fail(start.step, error, f"The step '{start.function}'", self._cpu.leave(share))
-        else:
-            self.channel.send(m.Finished(start.step, value, self._cpu.leave(share)))
+            return await step.run(context, values, self._threads)
         finally:
             context.end()
             port.abandon()
@@ -175,12 +187,6 @@ class Runner:
         if self._pack is None:
             raise BadInput("No pack is loaded.")
         return self._pack
-
-    def _fail(self, step: int, error: BaseException, what: str, cpu_us: int) -> None:
-        self._report(error)
-        code = error.code if isinstance(error, FreeholdError) else "step.raised"
-        retry = error.retry if isinstance(error, StepFailed) else False
-        self._send_failed(step, code, one_sentence(error, what), cpu_us, retry)
 
     def _send_failed(self, step: int, code: str, text: str, cpu_us: int, retry: bool = False) -> None:
         clean = text.encode("utf-8", "replace").decode()[:2_000]

@@ -21,7 +21,7 @@ class LogStream(io.TextIOBase):
         pending = self._line + text
         whole, newline, rest = pending.rpartition("\n")
         self._line = rest[-MAX_LINES_BYTES:]
-        if newline:
+        if newline and whole.strip():
             self._give(whole)
         return len(text)
 
