@@ -10,11 +10,13 @@ A comment right above a fence says what is special about it: `<!-- file: NAME --
 `<!-- not run: REASON -->`.
 """
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +26,7 @@ PROGRAMS = {"console", "python"}
 DIRECTIVES = {"file", "exit", "not run"}
 REASON_CHARACTERS = 15
 COMMAND_S = 120
+END_S = 10
 MARK = "FREEHOLD_DOCS_RUN"
 
 _FENCE = re.compile(
@@ -138,8 +141,14 @@ class _Reader:
 
     def leave(self) -> None:
         """End what the page has started and left behind: a daemon, for one."""
-        for pid in self._left_behind():
-            os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + END_S
+        while left := list(self._left_behind()):
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > until:
+                raise DocsError(f"processes do not end: {left}")
+            time.sleep(0.01)
 
     def _console(self, block: Block) -> None:
         all_commands = commands(block)

@@ -7,7 +7,7 @@ GOLDEN = tree.ROOT / "tests" / "repo" / "exports.txt"
 
 def lines() -> list[str]:
     """One line a package, sorted."""
-    return sorted(f"{name}: {' '.join(exports or ['(says nothing)'])}" for name, exports in tree.packages())
+    return sorted(f"{name}: {' '.join(names or ['(nothing)'])}" for name, names in tree.packages())
 
 
 if __name__ == "__main__":

@@ -37,6 +37,14 @@ def test_a_page_points_only_to_what_exists(page: Path) -> None:
     assert dead == []
 
 
+@pytest.mark.parametrize("page", READ, ids=name)
+def test_a_page_names_only_paths_that_exist(page: Path) -> None:
+    """What is planned is followed by `(to come)`."""
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|src|bench|docs|requirements|tools)/[\w./-]*)`(?! \(to come\))", text)
+    assert [path for path in named if not (tree.ROOT / path).exists()] == []
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as the usual hosts make them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)

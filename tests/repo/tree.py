@@ -41,7 +41,10 @@ def place(path: Path, node: ast.AST | None = None) -> str:
 
 
 def packages() -> Iterator[tuple[str, list[str] | None]]:
-    """Each package below the root with the names it exports; None where it does not say."""
+    """Each package below the root with the names it exports; None where it imports and does not say.
+
+    A package of a docstring alone exports nothing: its modules are imported one by one, as start-up likes it.
+    """
     for path in product():
         if path.name == "__init__.py" and path.parent != SOURCE:
             name = ".".join(path.parent.relative_to(SOURCE.parent).parts)
@@ -54,4 +57,4 @@ def _exports(module: ast.Module) -> list[str] | None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
                 return sorted(ast.literal_eval(node.value))
-    return None
+    return [] if len(module.body) == 1 else None
