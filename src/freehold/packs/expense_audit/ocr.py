@@ -59,6 +59,10 @@ class Ocr:
         self._threads = threads
         self._models: Models | None = None
 
+    def warm(self) -> None:
+        """Load the models now."""
+        self._ready()
+
     def read(self, picture: Picture) -> list[Line]:
         """All lines of an RGB picture (height, width, 3), top to bottom, then left to right."""
         boxes = self._detect(picture)

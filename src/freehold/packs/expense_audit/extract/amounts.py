@@ -13,8 +13,21 @@ ZERO_DECIMAL = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG"
 _CODES = "MYR EUR GBP CHF USD SGD JPY PLN CZK SEK NOK DKK AUD CAD HUF IDR THB INR"
 SYMBOLS = {
     **{code: code for code in _CODES.split()},
-    "RM": "MYR", "€": "EUR", "EURO": "EUR", "£": "GBP", "SFR": "CHF", "FR.": "CHF", "¥": "JPY",
-    "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "ZŁ": "PLN", "KČ": "CZK", "$": "$", "KR": "KR",
+    "RM": "MYR",
+    "€": "EUR",
+    "EURO": "EUR",
+    "£": "GBP",
+    "SFR": "CHF",
+    "FR.": "CHF",
+    "¥": "JPY",
+    "US$": "USD",
+    "S$": "SGD",
+    "A$": "AUD",
+    "C$": "CAD",
+    "ZŁ": "PLN",
+    "KČ": "CZK",
+    "$": "$",
+    "KR": "KR",
 }
 """Printed signs and their ISO 4217 codes; "$" and "KR" stand for several currencies and stay as they are."""
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from freehold.packs.expense_audit.extract.dates import find_dates
 from freehold.packs.expense_audit.layout import Piece, Row
 
-__all__ = ["NameVerdict", "find_merchant", "same_name"]
+__all__ = ["NameVerdict", "find_merchant", "mend_name", "same_name", "strip_name"]
 
 _LEGAL = re.compile(
     r"(?i)(?:\bs[de]n\.?\s*\.?\s*b[hn]d\b\.?|\bs\s?/\s?[b8](?![a-z0-9])\.?|\bb[hn]d\b\.?|"
@@ -112,7 +112,7 @@ def _candidate(head: list[Row], index: int, tallest: float) -> _Candidate | None
     row = head[index]
     text = row.text.strip(" *-=~<>.,:;_|")
     firm = _FIRM.search(text)
-    core = _strip(text)
+    core = strip_name(text)
     letters = sum(character.isalpha() for character in core)
     if letters < 3 or letters < 0.5 * len(core.replace(" ", "")):
         return None
@@ -128,7 +128,7 @@ def _candidate(head: list[Row], index: int, tallest: float) -> _Candidate | None
     name = core
     if legal and len(_LEGAL.sub("", core).split()) <= 1 + bool(shop) and index > 0:
         above = head[index - 1]
-        upper = _strip(above.text.strip(" *-"))
+        upper = strip_name(above.text.strip(" *-"))
         if _joins(above, row, upper) and not _LEGAL.search(upper):
             rows, name = (above, row), f"{upper} {core}"
             score += 0.5
@@ -160,7 +160,7 @@ def _is_address(text: str) -> bool:
     return bool(_ADDRESS.search(text)) and bool(re.search(r"\d|,", text)) and not _SHOP.match(text)
 
 
-def _strip(text: str) -> str:
+def strip_name(text: str) -> str:
     """Without company numbers, and without what follows the legal form (a branch, a mall)."""
     core = re.sub(r"\((?=[^)]*\d{3,})[^)]*\)?\s*$", "", text)
     core = _NUMBERED.sub(lambda match: "" if match.start() > 4 else match[0], core)
