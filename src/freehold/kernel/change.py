@@ -1,7 +1,8 @@
 """A change of authority or state: what to journal, which documents to write, and what to do in memory after.
 
 The rooms of the kernel (registry, rules, cards, …) judge and describe; only the ledger commits. Memory moves
-in ``after``, which runs once the commit is durable, so a failed commit leaves the rooms as they were.
+in ``after``, which runs once the commit is durable, so a failed commit leaves the rooms as they were; what a
+room held back meanwhile it takes back in ``undo``. A caller that is cancelled does not know, and runs neither.
 """
 
 from collections.abc import Callable
@@ -30,6 +31,7 @@ class Change:
     writes: list[Put | Drop] = field(default_factory=list)
     after: list[Callable[[], None]] = field(default_factory=list)
     value: Any = None
+    undo: list[Callable[[], None]] = field(default_factory=list)
 
     def join(self, other: "Change") -> "Change":
         """Return both as one, made together or not at all; the value is the other's where it has one."""
@@ -38,4 +40,5 @@ class Change:
             self.writes + other.writes,
             self.after + other.after,
             self.value if other.value is None else other.value,
+            self.undo + other.undo,
         )

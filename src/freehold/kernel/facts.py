@@ -1,0 +1,111 @@
+"""What a card shows a person: facts read back out of the very bytes that would be sent. The gate renders, cards keep.
+
+A stranger may have written parts of those bytes, so whatever could make a line look like another one (control
+characters, text that runs backwards, characters without width) is spelled out, and nothing is cut in silence.
+"""
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from freehold.base import Json, canonical
+
+LONGEST_LINE: Final = 200
+LONGEST_BODY: Final = 64 * 1024
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One line: a field, its value as text, and where the value came from."""
+
+    name: str
+    value: str
+    provenance: str = ""
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that goes along, by name, size in bytes and SHA-256."""
+
+    name: str
+    size: int
+    digest: str
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A longer text that goes along."""
+
+    name: str
+    text: str
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """All that a person is shown of one action."""
+
+    title: str
+    lines: tuple[Fact, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    bodies: tuple[Body, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """Return the facts as JSON."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """Return ``text`` with every character spelled out that would not show; line breaks stay where ``lines``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"⟨U+{ord(character):04X}⟩"
+        if unicodedata.category(character) in _HIDDEN and not (lines and character in "\n\t")
+        else character
+        for character in text
+    )
+
+
+def attachment(name: str, data: bytes) -> Attachment:
+    """Return how a file is shown."""
+    return Attachment(visible(name), len(data), canonical.digest(data))
+
+
+def body(name: str, text: str) -> Body:
+    """Return how a longer text is shown: clipped only with a note that says how much is missing."""
+    if len(text) > LONGEST_BODY:
+        whole = text.encode("utf-8", "surrogatepass")
+        rest = f"\n[{len(text) - LONGEST_BODY} more characters are sent; SHA-256 of all: {canonical.digest(whole)}]"
+        return Body(visible(name), visible(text[:LONGEST_BODY], lines=True) + rest)
+    return Body(visible(name), visible(text, lines=True))
+
+
+def read_back(
+    title: str,
+    sent: bytes,
+    blobs: Sequence[tuple[str, bytes]] = (),
+    provenance: Callable[[str, Json], str] = lambda path, value: "",
+) -> Facts:
+    """Return the facts of an action whose canonical arguments are ``sent`` and whose files are ``blobs``.
+
+    ``provenance`` says of a field's path (``to.0``) and value where it came from. Raises BadInput where
+    ``sent`` is not JSON.
+    """
+    lines: list[Fact] = []
+    bodies: list[Body] = []
+
+    def walk(path: str, value: Json) -> None:
+        if isinstance(value, dict) and value:
+            for name, inner in value.items():
+                walk(f"{path}.{name}" if path else name, inner)
+        elif isinstance(value, list) and value:
+            for number, inner in enumerate(value):
+                walk(f"{path}.{number}", inner)
+        elif isinstance(value, str) and (len(value) > LONGEST_LINE or "\n" in value):
+            bodies.append(body(path, value))
+        else:
+            text = value if isinstance(value, str) else canonical.encode(value).decode()
+            lines.append(Fact(visible(path), visible(text), provenance(path, value)))
+
+    walk("", canonical.decode(sent))
+    return Facts(visible(title), tuple(lines), tuple(attachment(*blob) for blob in blobs), tuple(bodies))
