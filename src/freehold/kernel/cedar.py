@@ -76,18 +76,28 @@ def ask(policies: Any, principal: Uid, action: str, resource: Resource, known: A
         "action": {"type": "Action", "id": action},
         "resource": {"type": _TYPES[resource.type], "id": resource.id},
     }
-    try:
-        answer = cedarpy.is_authorized(request, policies, known)
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
-        return Verdict(False, (), f"the rules could not be evaluated ({type(error).__name__})")
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # what a Rust panic becomes; no class to import
-            raise
+    answer = None
+    with _Panic():
+        try:
+            answer = cedarpy.is_authorized(request, policies, known)
+        except (ValueError, TypeError, KeyError, RuntimeError) as error:
+            return Verdict(False, (), f"the rules could not be evaluated ({type(error).__name__})")
+    if answer is None:
         return Verdict(False, (), "the rules could not be evaluated (panic)")
     diagnostics = answer.diagnostics
     if diagnostics.errors:
         return Verdict(False, (), "a rule could not be evaluated")
     return Verdict(answer.allowed is True, tuple(diagnostics.reasons))
+
+
+class _Panic:
+    """Lets a panic of the Rust engine become a denial; its class cannot be imported, so it goes by its name."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        return kind is not None and kind.__name__ == "PanicException"
 
 
 # ---- building --------------------------------------------------------------------------------------------
