@@ -18,7 +18,6 @@ from freehold.store.rows import Row
 class Group:
     """What one commit writes. ``rows`` carry their index; ``mark`` is (index, body) of the open intents."""
 
-    epoch: int
     rows: list[Row] = field(default_factory=list)
     changes: list[Put | Drop] = field(default_factory=list)
     tiles: Sequence[Tile] = ()
@@ -26,7 +25,7 @@ class Group:
 
 
 class Engine(Protocol):
-    """One database, opened by the one process that writes it."""
+    """One database, opened by the one process that writes it; keeps the epoch that ``open`` took."""
 
     def open(self) -> int:
         """Take the lock, check or make the schema, take the next fencing epoch and return it.
@@ -36,7 +35,7 @@ class Engine(Protocol):
         """
         ...
 
-    def reopen(self, epoch: int) -> None:
+    def reopen(self) -> None:
         """Connect again under the same lock and epoch; raises StoreFailed if another owns the store."""
         ...
 
@@ -48,7 +47,7 @@ class Engine(Protocol):
         """Commit the group durably, all or nothing; returns the seconds that the commit itself took."""
         ...
 
-    def begin(self, epoch: int) -> None:
+    def begin(self) -> None:
         """Begin a transaction that parts are put into one by one."""
         ...
 
@@ -64,7 +63,7 @@ class Engine(Protocol):
         """Undo what is not committed, if anything; never raises."""
         ...
 
-    def drop_payloads(self, indices: Sequence[int], epoch: int) -> None:
+    def drop_payloads(self, indices: Sequence[int]) -> None:
         """Set the payload of these entries to null, durably."""
         ...
 

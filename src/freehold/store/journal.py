@@ -69,14 +69,14 @@ class JournalStore(Reads):
         if self._group.failure is not None:
             raise self._group.failure
         with self._writing:
-            self._engine.drop_payloads(indices, self._epoch)
+            self._engine.drop_payloads(indices)
 
     async def reopen(self) -> None:
         """After StoreFailed: connect again, make sure that the store is ours, take in what became durable."""
         if self._closed:
             raise Unavailable("The store is closed.", remedy="Start the daemon again.")
         with self._writing:
-            self._engine.reopen(self._epoch)
+            self._engine.reopen()
             size, known = self._size_on_disk(), self._size
             if size < known:
                 raise Corrupt(
@@ -112,7 +112,7 @@ class JournalStore(Reads):
     def _write(self, works: list[Work]) -> float | None:
         """Make a group durable, in the loop's thread or the writer's; sets ``first`` or ``error`` of each."""
         with self._writing:
-            group, leaves = Group(self._epoch), list[bytes]()
+            group, leaves = Group(), list[bytes]()
             for work in works:
                 self._place(work, group, leaves)
             if not group.rows and not group.changes:
@@ -135,9 +135,9 @@ class JournalStore(Reads):
         """Write a group of which at least one batch is bad, so that only the bad ones fail."""
         leaves, good = list[bytes](), False
         try:
-            self._engine.begin(self._epoch)
+            self._engine.begin()
             for work in works:
-                part = Group(self._epoch)
+                part = Group()
                 before = len(leaves)
                 self._place(work, part, leaves)
                 try:

@@ -42,6 +42,7 @@ _KIND_OF_FORM: Final = (
 )
 _FORM_OF_KIND: Final = (0, INTENT, RESULT_FINAL, REFUSAL, NOTE)
 _LARGEST: Final = 2**63 - 1
+_ID_BYTES: Final = 16
 
 
 class _Deltas(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,31 +54,34 @@ class _Deltas(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def row_of(draft: EntryDraft) -> Row:
     """Return the draft's columns without its index; raises BadInput for what no engine can keep."""
-    form = _FORM_OF_KIND[draft.kind]
+    # Every entry passes here: the checks are written out because calls are what costs.
+    form, status, node = _FORM_OF_KIND[draft.kind], draft.status, draft.node
+    attempt, item, ordinal = draft.attempt, draft.item, draft.ordinal
+    try:
+        run, action = bytes.fromhex(draft.run), bytes.fromhex(draft.action)
+    except ValueError:
+        run, action = id_bytes(draft.run), id_bytes(draft.action)
+    if (run and len(run) != _ID_BYTES) or (action and len(action) != _ID_BYTES):
+        raise _no_id(draft.run if len(run) != _ID_BYTES else draft.action)
     if form <= RESULT_FINAL:
-        if not draft.action:
+        if not action:
             raise BadInput(
                 "An INTENT or a RESULT without an action cannot be kept.", remedy="Name its action."
             )
-        if form == RESULT_FINAL and draft.status == UNKNOWN:
+        if form == RESULT_FINAL and status == UNKNOWN:
             form = RESULT_UNKNOWN
+    if not (0 <= attempt <= _LARGEST and 0 <= item <= _LARGEST and 0 <= ordinal <= _LARGEST):
+        raise BadInput("A number of the entry does not fit its column.", remedy="Send whole numbers from 0.")
+    if not (node.isascii() and status.isascii()) or "\0" in node or "\0" in status:
+        text(node), text(status)
     reserved, spent = draft.reserved, draft.spent
-    deltas = None if reserved is None and spent is None else _deltas(reserved, spent)
+    deltas = None
+    if reserved is not None or spent is not None:
+        deltas = msgspec.json.encode((_amounts(reserved), _amounts(spent))).decode()
     return (
-        form,
-        _number(draft.attempt),
-        _number(draft.item),
-        _number(draft.ordinal),
-        id_bytes(draft.run),
-        id_bytes(draft.action),
-        text(draft.node),
-        text(draft.status),
-        draft.digest,
-        draft.leaf,
-        deltas,
-        draft.body,
+        form, attempt, item, ordinal, run, action, node, status, draft.digest, draft.leaf, deltas, draft.body,
         draft.payload,
-    )
+    )  # fmt: skip
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
@@ -118,14 +122,12 @@ def costs_of(deltas: str | None) -> tuple[Cost | None, Cost | None]:
 
 def id_bytes(identifier: str) -> bytes:
     """Return the 16 bytes of an id, none for no id; raises BadInput when it is not one."""
-    if not identifier:
-        return b""
     try:
         found = bytes.fromhex(identifier)
-    except ValueError:
-        found = b""
-    if len(found) != 16 or len(identifier) != 32:
-        raise BadInput(f"{identifier!r} is not an id.", remedy="An id has 32 hexadecimal digits.")
+    except ValueError as error:
+        raise _no_id(identifier) from error
+    if found and len(found) != _ID_BYTES:
+        raise _no_id(identifier)
     return found
 
 
@@ -142,15 +144,9 @@ def text(value: str) -> str:
     return value
 
 
-def _number(value: int) -> int:
-    if type(value) is int and 0 <= value <= _LARGEST:
-        return value
-    raise BadInput(f"{value!r} cannot stand in a journal column.", remedy="Send a whole number from 0.")
-
-
-def _deltas(reserved: Cost | None, spent: Cost | None) -> str:
-    return msgspec.json.encode((_amounts(reserved), _amounts(spent))).decode()
-
-
 def _amounts(cost: Cost | None) -> tuple[int, int, int, int] | None:
     return None if cost is None else (cost.money_micro, cost.tokens, cost.actions, cost.cpu_us)
+
+
+def _no_id(identifier: str) -> BadInput:
+    return BadInput(f"{identifier!r} is not an id.", remedy="An id has 32 hexadecimal digits.")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from freehold.base import BadInput, Clock, Corrupt, FreeholdError, StoreFailed, Unavailable
+from freehold.store.documents import VERSION_OF, statement
 from freehold.store.engine import Group, conflict, fenced, version_conflict
 from freehold.store.interface import Drop, Put, Tile
 from freehold.store.lock import FolderLock
@@ -26,7 +27,6 @@ _INSERT: Final = f"INSERT INTO entry ({', '.join(COLUMNS)}) VALUES ({_MARKS})"
 _INSERT_FENCED: Final = (
     f"INSERT INTO entry ({', '.join(COLUMNS)}) SELECT {_MARKS} WHERE (SELECT epoch FROM house) = ?"
 )
-_DELETE: Final = "DELETE FROM document WHERE collection = ? AND key = ?"
 _CACHE_KIB: Final = 16_384
 _REFUSED_CONTENT: Final = (
     sqlite3.IntegrityError,
@@ -51,6 +51,7 @@ class SqliteEngine:
         self._delay_s = commit_delay_s
         self._busy_timeout_s = busy_timeout_s
         self._lock = FolderLock(folder)
+        self._epoch = 0
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
 
@@ -66,7 +67,8 @@ class SqliteEngine:
                 self._prepare()
                 self._connect()
                 taken = self._connected().execute("UPDATE house SET epoch = epoch + 1 RETURNING epoch")
-                return int(taken.fetchall()[0][0])
+                self._epoch = int(taken.fetchall()[0][0])
+                return self._epoch
         except OSError as error:
             self.close()
             raise _unreadable(self._folder, error) from error
@@ -74,7 +76,7 @@ class SqliteEngine:
             self.close()
             raise
 
-    def reopen(self, epoch: int) -> None:
+    def reopen(self) -> None:
         """Connect again under the same lock and epoch; raises StoreFailed if another owns the store."""
         self._lock.check()
         with self._worded(StoreFailed):
@@ -83,7 +85,7 @@ class SqliteEngine:
             # After a failed sync the log's pages may look written and be lost: write them once more.
             writer = self._connected()
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            if writer.execute("SELECT epoch FROM house").fetchone()[0] != epoch:
+            if writer.execute("SELECT epoch FROM house").fetchone()[0] != self._epoch:
                 raise fenced()
 
     def close(self) -> None:
@@ -97,15 +99,15 @@ class SqliteEngine:
     def write(self, group: Group) -> float:
         """Commit the group durably, all or nothing; returns the seconds that the commit itself took."""
         if len(group.rows) == 1 and not group.changes and not group.tiles and group.mark is None:
-            return self._write_one(group.rows[0], group.epoch)
-        self.begin(group.epoch)
+            return self._write_one(group.rows[0])
+        self.begin()
         try:
             self._put(group.rows, group.changes)
         except _LIBRARY as error:
             raise self._in_words(error) from error
         return self.finish(group.tiles, group.mark)
 
-    def begin(self, epoch: int) -> None:
+    def begin(self) -> None:
         """Begin a transaction that parts are put into one by one."""
         writer = self._connected()
         try:
@@ -113,7 +115,7 @@ class SqliteEngine:
             found = writer.execute("SELECT epoch FROM house").fetchone()[0]
         except _LIBRARY as error:
             raise self._in_words(error) from error
-        if found != epoch:
+        if found != self._epoch:
             raise fenced()
 
     def attempt(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:
@@ -159,10 +161,10 @@ class SqliteEngine:
         except sqlite3.Error:
             pass  # the store has failed already, and `reopen` begins with a new connection
 
-    def drop_payloads(self, indices: Sequence[int], epoch: int) -> None:
+    def drop_payloads(self, indices: Sequence[int]) -> None:
         """Set the payload of these entries to null, durably."""
         try:
-            self.begin(epoch)
+            self.begin()
             with self._worded(StoreFailed):
                 self._connected().executemany(
                     "UPDATE entry SET payload = NULL WHERE idx = ?", [(index,) for index in indices]
@@ -184,14 +186,14 @@ class SqliteEngine:
         """Return the right side of ``idx`` being one of these numbers, and its parameter."""
         return "IN (SELECT value FROM json_each(?))", json.dumps(list(numbers))
 
-    def _write_one(self, row: Row, epoch: int) -> float:
+    def _write_one(self, row: Row) -> float:
         """Commit one entry as one statement, the fence inside it."""
         writer = self._connected()
         started = self._clock.monotonic_s()
         if self._delay_s:
             time.sleep(self._delay_s)
         try:
-            done = writer.execute(_INSERT_FENCED, (*row, epoch)).rowcount
+            done = writer.execute(_INSERT_FENCED, (*row, self._epoch)).rowcount
         except _LIBRARY as error:
             raise self._in_words(error) from error
         if done != 1:
@@ -205,10 +207,10 @@ class SqliteEngine:
         elif rows:
             writer.executemany(_INSERT, rows)
         for change in changes:
-            if isinstance(change, Drop):
-                writer.execute(_DELETE, (change.collection, change.key))
-            else:
-                _put_document(writer, change)
+            done = writer.execute(*statement(change)).rowcount
+            if done != 1 and isinstance(change, Put):
+                found = writer.execute(VERSION_OF, (change.collection, change.key)).fetchone()
+                raise version_conflict(change, found[0] if found else None)
 
     def _make_folder(self) -> None:
         missing = not self._folder.exists()
@@ -286,30 +288,6 @@ class SqliteEngine:
         if isinstance(error, _REFUSED_CONTENT) and not whole:
             return BadInput(f"SQLite refuses the content: {error}.", remedy="Correct the values.")
         return _in_words(error, code & 0xFF, self._path, kind)
-
-
-def _put_document(writer: sqlite3.Connection, put: Put) -> None:
-    place = (put.collection, put.key)
-    if put.expect is None or put.expect == 0:
-        after = "DO NOTHING" if put.expect == 0 else (
-            "DO UPDATE SET state = excluded.state, body = excluded.body, version = version + 1"
-        )  # fmt: skip
-        done = writer.execute(
-            "INSERT INTO document (collection, key, state, version, body) VALUES (?, ?, ?, 1, ?) "
-            f"ON CONFLICT (collection, key) {after}",
-            (*place, put.state, put.body),
-        )
-    else:
-        done = writer.execute(
-            "UPDATE document SET state = ?, body = ?, version = version + 1 "
-            "WHERE collection = ? AND key = ? AND version = ?",
-            (put.state, put.body, *place, put.expect),
-        )
-    if done.rowcount != 1:
-        found = writer.execute(
-            "SELECT version FROM document WHERE collection = ? AND key = ?", place
-        ).fetchone()
-        raise version_conflict(put, found[0] if found else None)
 
 
 def _in_words(error: Exception, code: int, path: Path, kind: type[Unavailable]) -> FreeholdError:

@@ -1,0 +1,351 @@
+"""The store on PostgreSQL: one daemon writes, under an advisory lock and an epoch that every commit checks.
+
+``open_store`` builds it and loads this module, and psycopg with it, only then. A group of entries is one
+prepared statement in autocommit, its columns sent as arrays; the connection is a synchronous one because
+group commit already decides which thread waits.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from freehold.base import BadInput, Clock, FreeholdError, StoreFailed, Unavailable
+from freehold.store.arrays import bytea_array, int8_array, text_array
+from freehold.store.documents import VERSION_OF, statement
+from freehold.store.engine import Group, fenced, version_conflict
+from freehold.store.interface import Drop, Put, Tile
+from freehold.store.pgerrors import in_words
+from freehold.store.rows import COLUMNS, Row
+from freehold.store.schema import VERSION_TABLE, bring_to_head
+
+OLDEST_SERVER: Final = 120_000
+LOCK_KEY: Final = int.from_bytes(b"freehold", "big")
+"""The advisory lock of the one writer; an advisory lock belongs to one database."""
+
+_DEFAULTS: Final = {
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+_TYPES: Final = {
+    "idx": "bigint", "form": "bigint", "attempt": "bigint", "item": "bigint", "ordinal": "bigint",
+    "run": "bytea", "action": "bytea", "node": "text", "status": "text", "digest": "bytea", "leaf": "bytea",
+    "deltas": "text", "body": "bytea", "payload": "bytea",
+}  # fmt: skip
+_PACK: Final[dict[str, Callable[[Sequence[Any]], bytes]]] = {
+    "bigint": int8_array,
+    "bytea": bytea_array,
+    "text": text_array,
+}
+_PACKERS: Final = tuple(_PACK[_TYPES[column]] for column in COLUMNS)
+_FENCE: Final = "SELECT 1 FROM house WHERE epoch = $1 FOR SHARE"
+_INSERT: Final = (
+    f"INSERT INTO entry ({', '.join(COLUMNS)}) SELECT entries.* FROM unnest("
+    + ", ".join(f"${place}::{_TYPES[column]}[]" for place, column in enumerate(COLUMNS, 2))
+    + ") AS entries, fence"
+)
+_ENTRIES: Final = f"WITH fence AS MATERIALIZED ({_FENCE}) {_INSERT}"
+_AND_TILES: Final = f"""
+    WITH fence AS MATERIALIZED ({_FENCE}),
+    tiles AS (
+        INSERT INTO tile (level, number, root, hashes) SELECT tiles.*
+        FROM unnest($16::bigint[], $17::bigint[], $18::bytea[], $19::bytea[]) AS tiles, fence
+    ),
+    marks AS (
+        INSERT INTO mark (name, idx, body) SELECT 'open', marks.*
+        FROM unnest($20::bigint[], $21::bytea[]) AS marks, fence
+        ON CONFLICT (name) DO UPDATE SET idx = excluded.idx, body = excluded.body
+    )
+    {_INSERT}
+"""
+_STATEMENTS: Final = {b"freehold_entries": _ENTRIES, b"freehold_tiles": _AND_TILES}
+
+
+class PostgresEngine:
+    """One estate's database. ``commit_delay_s`` is put into every commit, for tests and benchmarks."""
+
+    def __init__(
+        self, url: str, clock: Clock, *, commit_delay_s: float = 0.0, busy_timeout_s: float = 2.0
+    ) -> None:
+        self._clock = clock
+        self._delay_s = commit_delay_s
+        self._busy_timeout_s = busy_timeout_s
+        self._conninfo, self._what = _address(url)
+        self._writer: psycopg.Connection[Any] | None = None
+        self._reader: psycopg.Connection[Any] | None = None
+        self._translated: dict[str, str] = {}
+        self._epoch = 0
+
+    def open(self) -> int:
+        """Take the lock, check or make the schema, take the next fencing epoch and return it."""
+        try:
+            with self._worded(Unavailable):
+                writer = self._connect_writer()
+                self._prepare_schema(writer)
+                self._prepare_statements(writer)
+                taken = writer.execute("UPDATE house SET epoch = epoch + 1 RETURNING epoch").fetchall()
+                self._epoch = int(taken[0][0])
+                self._reader = self._connect_reader()
+                return self._epoch
+        except BaseException:
+            self.close()
+            raise
+
+    def reopen(self) -> None:
+        """Connect again under the same lock and epoch; raises StoreFailed if another owns the store."""
+        self.close()
+        try:
+            with self._worded(StoreFailed):
+                writer = self._connect_writer()
+                if writer.execute("SELECT epoch FROM house").fetchall() != [(self._epoch,)]:
+                    raise fenced()
+                self._prepare_statements(writer)
+                self._reader = self._connect_reader()
+        except FreeholdError as error:
+            self.close()
+            raise StoreFailed(error.message, remedy=error.remedy, code=error.code) from error
+
+    def close(self) -> None:
+        """Close the connections; the lock goes with the one that writes."""
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                with contextlib.suppress(psycopg.Error):
+                    connection.close()
+        self._reader = self._writer = None
+
+    def write(self, group: Group) -> float:
+        """Commit the group durably, all or nothing; returns the seconds that the commit took."""
+        if group.changes:
+            self.begin()
+            self._put(group.rows, group.changes)
+            return self.finish(group.tiles, group.mark)
+        started = self._clock.monotonic_s()
+        self._wait()
+        self._insert(group.rows, group.tiles, group.mark)
+        return self._clock.monotonic_s() - started
+
+    def begin(self) -> None:
+        """Begin a transaction that parts are put into one by one."""
+        with self._worded(StoreFailed):
+            writer = self._connected()
+            writer.execute("BEGIN")
+            if not writer.execute(_FENCE.replace("$1", "%s"), (self._epoch,)).fetchall():
+                raise fenced()
+
+    def attempt(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:
+        """Put a part into the transaction; on BadInput the part alone is undone."""
+        with self._worded(StoreFailed):
+            writer = self._connected()
+            writer.execute("SAVEPOINT part")
+            try:
+                self._put(rows, changes)
+            except BadInput:
+                writer.execute("ROLLBACK TO SAVEPOINT part")
+                raise
+            writer.execute("RELEASE SAVEPOINT part")
+
+    def finish(self, tiles: Sequence[Tile], mark: tuple[int, bytes] | None) -> float:
+        """Commit the transaction durably; returns the seconds that the commit itself took."""
+        with self._worded(StoreFailed):
+            if tiles or mark is not None:
+                self._insert([], tiles, mark)
+            started = self._clock.monotonic_s()
+            self._wait()
+            if self._connected().execute("COMMIT").statusmessage != "COMMIT":
+                raise StoreFailed("PostgreSQL rolled the commit back.", remedy="Look at the server's log.")
+            return self._clock.monotonic_s() - started
+
+    def abandon(self) -> None:
+        """Undo what is not committed, if anything; never raises."""
+        # A failure here leaves a dead connection, which `reopen` replaces.
+        with contextlib.suppress(psycopg.Error):
+            idle = (pq.TransactionStatus.IDLE, pq.TransactionStatus.UNKNOWN)
+            if self._writer is not None and self._writer.info.transaction_status not in idle:
+                self._writer.execute("ROLLBACK")
+
+    def drop_payloads(self, indices: Sequence[int]) -> None:
+        """Set the payload of these entries to null, durably."""
+        try:
+            self.begin()
+            with self._worded(StoreFailed):
+                self._connected().execute(
+                    "UPDATE entry SET payload = NULL WHERE idx = ANY(%s)", (list(indices),)
+                )
+            self.finish((), None)
+        finally:
+            self.abandon()
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows of a SELECT over committed state; ``?`` marks a parameter."""
+        if self._writer is None:
+            raise Unavailable("The store is closed.", remedy="Reopen the store.")
+        with self._worded(Unavailable):
+            # A reader that the server dropped while the writer lives is simply made anew.
+            if self._reader is None or self._reader.closed:
+                self._reader = self._connect_reader()
+            return self._reader.execute(self._translate(sql), parameters, binary=True).fetchall()
+
+    def among(self, numbers: Sequence[int]) -> tuple[str, Any]:
+        """Return the right side of ``idx`` being one of these numbers, and its parameter."""
+        return "= ANY(?)", list(numbers)
+
+    def _insert(self, rows: list[Row], tiles: Sequence[Tile], mark: tuple[int, bytes] | None) -> None:
+        """Run the prepared statement on the protocol's own level: it is the path of every action."""
+        columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+        packed = [pack(column) for pack, column in zip(_PACKERS, columns, strict=True)]
+        values = [self._epoch.to_bytes(8, "big"), *packed]
+        name = b"freehold_entries"
+        if tiles or mark is not None:
+            name = b"freehold_tiles"
+            values += [
+                int8_array([tile.level for tile in tiles]),
+                int8_array([tile.number for tile in tiles]),
+                bytea_array([tile.root for tile in tiles]),
+                bytea_array([tile.hashes for tile in tiles]),
+                int8_array([] if mark is None else [mark[0]]),
+                bytea_array([] if mark is None else [mark[1]]),
+            ]
+        done = self._connected().pgconn.exec_prepared(name, values, [pq.Format.BINARY] * len(values))
+        if done.status != pq.ExecStatus.COMMAND_OK:
+            raise self._in_words(_error_of(done), StoreFailed)
+        if done.command_tuples != len(rows):
+            raise fenced()
+
+    def _put(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:
+        if rows:
+            self._insert(rows, (), None)
+        with self._worded(StoreFailed):
+            writer = self._connected()
+            for change in changes:
+                sql, parameters = statement(change)
+                done = writer.execute(self._translate(sql), parameters).rowcount
+                if done != 1 and isinstance(change, Put):
+                    found = writer.execute(
+                        self._translate(VERSION_OF), (change.collection, change.key)
+                    ).fetchone()
+                    raise version_conflict(change, found[0] if found else None)
+
+    def _wait(self) -> None:
+        if self._delay_s:
+            time.sleep(self._delay_s)
+
+    def _translate(self, sql: str) -> str:
+        found = self._translated.get(sql)
+        if found is None:
+            found = self._translated[sql] = sql.replace("?", "%s")
+        return found
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._writer is None:
+            raise StoreFailed("The store's connection is closed.", remedy="Reopen the store.")
+        return self._writer
+
+    def _connect(self, role: str) -> psycopg.Connection[Any]:
+        name = f"freehold {os.getpid()} {role}"
+        return psycopg.connect(self._conninfo, autocommit=True, application_name=name)
+
+    def _connect_reader(self) -> psycopg.Connection[Any]:
+        reader = self._connect("reads")
+        reader.execute("SET default_transaction_read_only = on")
+        return reader
+
+    def _connect_writer(self) -> psycopg.Connection[Any]:
+        """Connect, see that the server can keep the promise, take the lock."""
+        writer = self._writer = self._connect("writes")
+        version = writer.info.server_version
+        if version < OLDEST_SERVER:
+            raise BadInput(
+                f"{self._what} runs PostgreSQL {version // 10_000}, which is too old.",
+                remedy="Use version 12 or newer.",
+            )
+        if writer.info.parameter_status("server_encoding") != "UTF8":
+            raise BadInput(f"{self._what} is not in UTF-8.", remedy="Create it with ENCODING 'UTF8'.")
+        settings = "SELECT current_setting('transaction_read_only'), current_setting('synchronous_commit')"
+        read_only, synchronous = writer.execute(settings).fetchall()[0]
+        if read_only == "on":
+            raise Unavailable(
+                f"{self._what} is read-only: a standby, or set so.",
+                remedy="Use the primary server's address.",
+            )
+        if synchronous == "off":
+            writer.execute("SET synchronous_commit = on")
+        writer.execute(f"SET lock_timeout = {max(1, round(self._busy_timeout_s * 1_000))}")
+        writer.execute("SET idle_in_transaction_session_timeout = 0")
+        if not writer.execute("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,)).fetchall()[0][0]:
+            raise self._in_use(writer)
+        return writer
+
+    def _in_use(self, writer: psycopg.Connection[Any]) -> Unavailable:
+        holders = writer.execute(
+            "SELECT activity.application_name, coalesce(host(activity.client_addr), 'this machine') "
+            "FROM pg_locks JOIN pg_stat_activity AS activity USING (pid) "
+            "WHERE locktype = 'advisory' AND granted AND pg_locks.database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database()) "
+            "AND (classid::bigint << 32) + objid::bigint = %s",
+            (LOCK_KEY,),
+        ).fetchall()
+        name, host = holders[0] if holders else ("", "")
+        words = (name or "").split()
+        process = (
+            f"process {words[1]} on {host}" if words[:1] == ["freehold"] and len(words) > 1 else "another"
+        )
+        return Unavailable(
+            f"{self._what} is in use by {process}.",
+            remedy="One daemon serves an estate: stop that process, or name another database.",
+            code="unavailable.store.locked",
+        )
+
+    def _prepare_schema(self, writer: psycopg.Connection[Any]) -> None:
+        found = writer.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        ).fetchall()
+        tables = {row[0] for row in found}
+        stamp = None
+        if VERSION_TABLE in tables:
+            rows = writer.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()
+            stamp = rows[0][0] if rows else None
+        bring_to_head(stamp, tables, self._what, "postgresql+psycopg", lambda: self._connect("migrates"))
+
+    def _prepare_statements(self, writer: psycopg.Connection[Any]) -> None:
+        for name, text in _STATEMENTS.items():
+            done = writer.pgconn.prepare(name, text.encode())
+            if done.status != pq.ExecStatus.COMMAND_OK:
+                raise self._in_words(_error_of(done), Unavailable)
+
+    @contextmanager
+    def _worded(self, kind: type[Unavailable]) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.Error, UnicodeEncodeError, OverflowError) as error:
+            raise self._in_words(error, kind) from error
+
+    def _in_words(self, error: Exception, kind: type[Unavailable]) -> FreeholdError:
+        return in_words(error, self._what, kind)
+
+
+def _error_of(result: "pq.abc.PGresult") -> psycopg.Error:
+    return psycopg.errors.error_from_result(result)
+
+
+def _address(url: str) -> tuple[str, str]:
+    """Return the connection string with our defaults, and the name of the database without its password."""
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise BadInput(
+            "The store's address is not a PostgreSQL URL.",
+            remedy="Write postgresql://user@host:port/database.",
+        ) from error
+    name = given.get("dbname") or given.get("user") or "?"
+    host, port = given.get("host") or "this machine", given.get("port")
+    what = f"The PostgreSQL database {name} on {host}{f':{port}' if port else ''}"
+    return make_conninfo(url, **{key: value for key, value in _DEFAULTS.items() if key not in given}), what
