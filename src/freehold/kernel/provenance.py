@@ -58,6 +58,10 @@ class Trusted:
                 return False
         return True
 
+    def names(self, value: str) -> bool:
+        """Say whether any trusted record names exactly this value; for cards that show where a value came from."""
+        return any(value in offer.values for offer in self._offers.values())
+
     def to_json(self) -> dict[str, Any]:
         """Return what is offered, for a card that shows where a value came from."""
         return {f: {"choice": o.choice, "values": sorted(o.values)} for f, o in sorted(self._offers.items())}

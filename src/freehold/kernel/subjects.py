@@ -124,6 +124,15 @@ class SubjectKeys:
         self.load()
         return sorted(self._ids)
 
+    def name_of(self, identifier: str) -> str:
+        """Return the name of the subject whose key has this id; raises Refused when it was forgotten."""
+        if not self._loaded:
+            self.load()
+        found = self._kept.get(identifier)
+        if found is None:
+            raise forgotten()
+        return found.name
+
     def id_of(self, subject: str) -> str:
         """Return the opaque id of a subject's key; raises NotFound."""
         self.load()

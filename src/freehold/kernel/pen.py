@@ -1,0 +1,224 @@
+"""How the gate writes: the bodies of INTENT, RESULT and REFUSAL, with what is personal sealed for its subjects.
+
+The public head of an entry stays readable for ever, so it holds ids, names of rules and tools, classes of data
+and keyed digests; arguments, values, reasons and whom they are about go into the sealed payload.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from freehold.base import Corrupt, FreeholdError, Json
+from freehold.base.canonical import encode_trusted
+from freehold.kernel.artifacts import Artifacts
+from freehold.kernel.journal import Ledger
+from freehold.kernel.label_sets import LabelSets
+from freehold.kernel.labels import Label
+from freehold.kernel.scope import Judgement, Ready, Request
+from freehold.kernel.sealing import SubjectKey
+from freehold.kernel.subjects import ESTATE, SubjectKeys
+from freehold.kernel.tools import Intent, Outcome
+from freehold.store.interface import Cost, Entry, EntryDraft, EntryKind
+
+INLINE_BYTES: Final = 32 * 1024
+"""Results up to this size ride in the RESULT's commit; larger ones become files before it."""
+
+NO_COST: Final = Cost()
+_MEMO: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a RESULT kept private: the value as JSON, its label, and the sentence of one that was not done."""
+
+    data: bytes
+    label: Label
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _LabelForm:
+    """A label written once: its public part, and the key of its subjects, whose set id says the rest."""
+
+    public: dict[str, Any]
+    key: SubjectKey
+
+
+class _Sealed(msgspec.Struct):
+    v: msgspec.Raw = msgspec.Raw(b"null")
+    m: str = ""
+
+
+_decode_sealed: Final = msgspec.json.Decoder(_Sealed).decode
+
+
+def cost_json(cost: Cost) -> dict[str, Json]:
+    """Return the non-zero dimensions of a cost, by the names that the journal uses."""
+    found: dict[str, Json] = {}
+    if cost.money_micro:
+        found["money_micro"] = cost.money_micro
+    if cost.tokens:
+        found["tokens"] = cost.tokens
+    if cost.actions:
+        found["actions"] = cost.actions
+    if cost.cpu_us:
+        found["cpu_us"] = cost.cpu_us
+    return found
+
+
+class Pen:
+    """Drafts the entries of one estate's gate, and reads them back."""
+
+    def __init__(self, ledger: Ledger, keys: SubjectKeys, artifacts: Artifacts, sets: LabelSets) -> None:
+        self._ledger = ledger
+        self._keys = keys
+        self._artifacts = artifacts
+        self._sets = sets
+        self._forms: dict[Label, _LabelForm] = {}
+        self._labels: dict[tuple[str, str, str, str], Label] = {}
+
+    def key(self, label: Label) -> SubjectKey:
+        """Return the key for whom data of this label is about; the estate's own where it is about nobody."""
+        return self._form(label).key
+
+    def forget(self) -> None:
+        """Drop what is remembered of labels and keys: a subject was forgotten."""
+        self._forms.clear()
+        self._labels.clear()
+
+    def _form(self, label: Label) -> _LabelForm:
+        found = self._forms.get(label)
+        if found is None or not found.key.alive:
+            key = self._keys.key(tuple(sorted(label.subjects)) or (ESTATE,))
+            public = Label(label.integrity, label.confidentiality, label.sources).encode()
+            found = _LabelForm(public, key)
+            if len(self._forms) >= _MEMO:
+                del self._forms[next(iter(self._forms))]
+            self._forms[label] = found
+        return found
+
+    # ---- writing -------------------------------------------------------------------------------------
+
+    def intent(self, request: Request, judgement: Judgement, attempt: int, reserved: Cost) -> EntryDraft:
+        """Return the INTENT of one attempt."""
+        ready, tool, scope = judgement.ready, request.tool, request.scope
+        form = self._form(request.label)
+        head = _head(request, ready.action, attempt)
+        head["digest"] = ready.asked
+        head["kind"] = tool.kind.value
+        head["rules"] = judgement.rules
+        head["label"] = form.public
+        head["cost"] = cost_json(reserved)
+        if tool.category is not None:
+            head["cat"] = tool.category.value
+            head["grade"] = judgement.grade.word
+        if judgement.approval:
+            head["approver"] = judgement.approvers
+            head["card"] = judgement.approval
+        if ready.sent != ready.asked:
+            head["sent"] = ready.sent
+        return self._ledger.draft(
+            EntryKind.INTENT, "intent", head, ready.private, form.key, action=ready.action, run=scope.run,
+            node=request.node, item=request.item, ordinal=request.ordinal, attempt=attempt,
+            digest=bytes.fromhex(ready.asked), reserved=reserved,
+        )  # fmt: skip
+
+    def result(
+        self, request: Request, intent: Intent, outcome: Outcome, reserved: Cost, charge: Cost | None
+    ) -> EntryDraft:
+        """Return the RESULT that closes an INTENT; writes a large value into a durable file first.
+
+        ``charge`` None leaves the reservation standing: the outcome is unknown and not settled.
+        """
+        label = request.label if outcome.label is None else outcome.label
+        form = self._form(label)
+        head: dict[str, Any] = {
+            "id": intent.action,
+            "try": intent.attempt,
+            "run": request.scope.run,
+            "intent": intent.leaf.hex(),
+            "status": outcome.status,
+            "label": form.public,
+        }
+        value = outcome.value
+        if len(value) > INLINE_BYTES:
+            head["file"] = self._artifacts.put(value, form.key)
+            value = b"null"
+        if charge is not None:
+            head["cost"] = cost_json(charge)
+        if outcome.by:
+            head["by"] = outcome.by
+        if outcome.message:
+            message = msgspec.json.encode(outcome.message)
+            private = b'{"m":%b,"v":%b}' % (message, value)
+        else:
+            private = b'{"v":%b}' % value
+        return self._ledger.draft(
+            EntryKind.RESULT, "result", head, private, form.key, action=intent.action, run=request.scope.run,
+            node=request.node, item=request.item, ordinal=request.ordinal, attempt=intent.attempt,
+            status=outcome.status, reserved=None if charge is None else NO_COST - reserved, spent=charge,
+        )  # fmt: skip
+
+    def refusal(
+        self, request: Request, action: str, ready: Ready | None, error: FreeholdError, status: str
+    ) -> EntryDraft:
+        """Return the entry that says what was refused, why, and by which code; nothing was done."""
+        form = self._form(request.label)
+        head = _head(request, action, 0)
+        head["status"] = status
+        head["code"] = error.code
+        head["label"] = form.public
+        private: dict[str, Json] = {"message": error.message, "remedy": error.remedy}
+        if ready is not None:
+            head["digest"] = ready.asked
+            private["asked"] = ready.args
+        return self._ledger.draft(
+            EntryKind.REFUSAL, "refusal", head, encode_trusted(private), form.key, action=action,
+            run=request.scope.run, node=request.node, item=request.item, ordinal=request.ordinal, status=status,
+        )  # fmt: skip
+
+    # ---- reading -------------------------------------------------------------------------------------
+
+    def value(self, entry: Entry) -> Value | None:
+        """Return what a RESULT kept; None when one of its subjects was forgotten."""
+        private = self._ledger.open_payload(entry)
+        if private is None:
+            return None
+        try:
+            sealed = _decode_sealed(private)
+            head = msgspec.json.decode(entry.draft.body)
+        except msgspec.DecodeError as error:
+            raise Corrupt(f"Journal entry {entry.index} holds no value that can be read.") from error
+        label = self._label(head["label"], head["pay"]["s"])
+        data = self._artifacts.get(head["file"]) if "file" in head else bytes(sealed.v)
+        return Value(data, label, sealed.m)
+
+    def _label(self, public: dict[str, Any], set_id: str) -> Label:
+        """Return the label whose public part and subject set a RESULT names."""
+        key = (public["c"], public["i"], str(public.get("src", "")), set_id)
+        found = self._labels.get(key)
+        if found is None:
+            bare = Label.decode(public, self._sets.members)
+            names = frozenset(self._keys.name_of(member) for member in self._ledger.members_of(set_id)) - {
+                ESTATE
+            }
+            found = Label(bare.integrity, bare.confidentiality, bare.sources, names)
+            if len(self._labels) >= _MEMO:
+                del self._labels[next(iter(self._labels))]
+            self._labels[key] = found
+        return found
+
+
+def _head(request: Request, action: str, attempt: int) -> dict[str, Any]:
+    return {
+        "id": action,
+        "run": request.scope.run,
+        "node": request.node,
+        "item": request.item,
+        "ord": request.ordinal,
+        "try": attempt,
+        "who": request.scope.who,
+        "job": request.scope.job,
+        "tool": request.tool.name,
+    }

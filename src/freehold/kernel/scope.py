@@ -1,0 +1,133 @@
+"""The words of the gate: the standing facts of one run, what is asked, and the record that comes back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from freehold.base import Json
+from freehold.kernel.books import Accounts
+from freehold.kernel.change import Change
+from freehold.kernel.grades import Category, Grade
+from freehold.kernel.labels import Label
+from freehold.kernel.provenance import Trusted
+from freehold.kernel.registry import Principals
+from freehold.kernel.tools import ArtifactView, Prepared, Tool
+from freehold.store.interface import Cost, RunAction
+
+MAX_REFUSALS = 1_000
+"""After so many refusals the gate answers a run no more, and the engine stops it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """Who must approve what a job asks for, and for how long a card waits (microseconds)."""
+
+    four_eyes: bool = False
+    expires_us: int = 7 * 86_400 * 1_000_000
+
+
+@dataclass(slots=True)
+class Scope:
+    """One run as the gate sees it; made by the engine from trusted data, never from a runner's words.
+
+    ``trusted`` holds the values that the owner wrote into the job file: under text of strangers an
+    action may only choose a recipient or host that stands there. ``known`` maps action ids to what an
+    earlier life of a step already did. ``policy_digest`` binds approvals to the policy that was pinned.
+    """
+
+    run: str
+    job: str
+    principals: Principals
+    accounts: Accounts
+    grades: Mapping[Category, Grade]
+    approval: ApprovalRule
+    trusted: Trusted
+    started_us: int
+    settings: Mapping[str, Json]
+    artifact: Callable[[str], ArtifactView]
+    policy_digest: str = ""
+    known: dict[str, RunAction] = field(default_factory=dict)
+    in_flight: set[str] = field(default_factory=set)
+    refusals: int = 0
+    who: dict[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Write down once who acts, as every record of the run will say it."""
+        principals = self.principals
+        self.who = {"agent": principals.agent, "owner": principals.owner}
+        if principals.delegators:
+            self.who["chain"] = list(principals.delegators)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the gate. ``label`` is what the asker was shown, as the gate computed it.
+
+    Its subjects are the people (or files) whom the action is about; its contents are sealed for them.
+    """
+
+    scope: Scope
+    node: str
+    item: int
+    ordinal: int
+    tool: Tool
+    args: dict[str, Json]
+    label: Label
+    blob: bytes | None = None
+    max_cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An action whose bytes are fixed.
+
+    ``asked`` is the digest of what was asked, ``sent`` of what will be done: they differ where a human edited it.
+    ``private`` is the canonical form, sealed in the INTENT.
+    """
+
+    action: str
+    args: dict[str, Json]
+    private: bytes
+    asked: str
+    sent: str
+    prepared: Prepared
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What the stages before the write decided, and what the write has to consume."""
+
+    ready: Ready
+    rules: tuple[str, ...] = ()
+    grade: Grade = Grade.ACT
+    approvers: tuple[str, ...] = ()
+    answer: bytes = b""
+    approval: str = ""
+    edited: dict[str, Json] | None = None
+    consume: Change | None = None
+    waits_for: str = ""
+    propose: bool = False
+    park: Change | None = None
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What became of an action: its place in the journal and its value, or why there is none.
+
+    ``status``: done, not_done, unknown, refused, proposed, or parked (then ``card`` waits for a human).
+    ``replayed`` says that it was answered from the journal.
+    """
+
+    action: str
+    status: str
+    attempt: int = 1
+    value: bytes = b"null"
+    label: Label | None = None
+    intent_index: int = -1
+    result_index: int = -1
+    spent: Cost = Cost()
+    card: str = ""
+    code: str = ""
+    message: str = ""
+    remedy: str = ""
+    replayed: bool = False

@@ -1,0 +1,142 @@
+"""What a tool is to the gate: its effect kind, its category, its sink and the most that it can cost.
+
+A runner names a tool and brings arguments; everything else about an action comes from here, so a runner
+cannot call a send a read. The concrete tools are built by ``runtime``; the gate only reads these facts.
+"""
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from freehold.base import Json
+from freehold.kernel.facts import Facts
+from freehold.kernel.grades import Category
+from freehold.kernel.labels import Label, Sink
+from freehold.kernel.rules import Resource
+from freehold.store.interface import Cost, Put
+
+DEFAULT_TIMEOUT_S = 60.0
+
+
+class EffectKind(enum.StrEnum):
+    """What may be done after a crash, or when the outcome is unknown (DESIGN, "Intent and result")."""
+
+    READ = "read"
+    IDEMPOTENT = "idempotent"
+    KEYED = "keyed"
+    RECONCILABLE = "reconcilable"
+    ONCE = "once"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An action made ready: the very bytes that would leave, and how a person is shown them."""
+
+    data: bytes = b""
+    facts: Facts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an effector says happened: ``done``, ``not_done`` (an explicit refusal), or ``unknown``.
+
+    ``value`` is canonical JSON; ``label`` joins what the asker already holds; ``spent`` None means that
+    it could not be measured and the reservation is charged. ``by`` names the human who settled an
+    unknown outcome; ``settled`` closes the books on one that nobody will settle (a read). ``writes`` are
+    documents that belong to the RESULT and are committed with it.
+    """
+
+    status: str
+    value: bytes = b"null"
+    label: Label | None = None
+    spent: Cost | None = None
+    message: str = ""
+    by: str = ""
+    settled: bool = False
+    writes: tuple[Put, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What an effector is handed once the INTENT is durable; ``index`` and ``leaf`` are its journal place.
+
+    ``answer`` is what a human said to a question, as JSON.
+    """
+
+    action: str
+    attempt: int
+    args: Mapping[str, Json]
+    blob: bytes | None
+    prepared: Prepared
+    index: int
+    leaf: bytes
+    at_us: int
+    answer: bytes = b""
+
+
+class Effector(Protocol):
+    """Makes an effect happen. Entered only with a durable intent, with no await in between."""
+
+    def __call__(self, intent: Intent) -> Awaitable[Outcome]:
+        """Do it and say what happened; anything raised counts as unknown."""
+        ...
+
+
+Reconcile = Callable[[Intent], Awaitable[Outcome]]
+
+
+def no_cost(args: Mapping[str, Json]) -> Cost:
+    """Return the cost of an action that counts as one action and nothing else."""
+    return Cost(actions=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool as the gate knows it.
+
+    ``resources`` name what the rules judge, each of them; ``sink`` says where data would go (None: it stays in the
+    run); ``control`` lists, as (field, value), what in the arguments chooses whom or what the effect hits.
+    ``right`` is the name that the rules know it by, where
+    that is not its own. ``key_ttl_s`` is how long the other side honours an idempotency key, ``settle_s`` how long an effect
+    may still surface before "absent" counts.
+    """
+
+    name: str
+    kind: EffectKind
+    resources: Callable[[Mapping[str, Json]], tuple[Resource, ...]]
+    category: Category | None = None
+    sink: Callable[[Mapping[str, Json]], Sink] | None = None
+    control: Callable[[Mapping[str, Json]], tuple[tuple[str, str], ...]] = field(default=lambda args: ())
+    max_cost: Callable[[Mapping[str, Json]], Cost] = no_cost
+    prepare: Callable[["PrepareContext", Mapping[str, Json]], Prepared] | None = None
+    reconcile: Reconcile | None = None
+    timeout_s: float | None = DEFAULT_TIMEOUT_S
+    key_ttl_s: float = 86_400.0
+    settle_s: float = 0.0
+    right: str = ""
+    question: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareContext:
+    """What a tool may use to make an action ready: fixed for the run, so every attempt gets the same bytes."""
+
+    action: str
+    run: str
+    job: str
+    agent: str
+    started_us: int
+    blob: bytes | None
+    artifact: Callable[[str], "ArtifactView"]
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactView:
+    """An artifact as a tool sees it."""
+
+    data: bytes
+    media_type: str
+    name: str
+    label: Label
