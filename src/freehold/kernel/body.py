@@ -52,11 +52,11 @@ def _first_wrong(fields: dict[str, Any]) -> str:
     for name, value in fields.items():
         if name in _TEXTS and not isinstance(value, str):
             return name
-        if name in _HASHES and not _is_hex(value, 64):
+        if name in _HASHES and not is_hex(value, 64):
             return name
         if name in ("at", "e", *_NUMBERS) and not _is_number(value):
             return name
-        if name == "id" and not _is_hex(value, 32):
+        if name == "id" and not is_hex(value, 32):
             return name
     return _first_wrong_of_payload(fields)
 
@@ -67,7 +67,7 @@ def _first_wrong_of_payload(fields: dict[str, Any]) -> str:
     pay = fields["pay"]
     if not isinstance(pay, dict) or pay.keys() != {"d", "n", "s"}:
         return "pay"
-    good = _is_hex(pay["d"], 64) and _is_number(pay["n"]) and _is_hex(pay["s"], 32)
+    good = is_hex(pay["d"], 64) and _is_number(pay["n"]) and is_hex(pay["s"], 32)
     return "" if good else "pay"
 
 
@@ -75,5 +75,6 @@ def _is_number(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
-def _is_hex(value: object, digits: int) -> bool:
+def is_hex(value: object, digits: int) -> bool:
+    """Whether ``value`` is text of that many lower-case hexadecimal digits."""
     return isinstance(value, str) and len(value) == digits and _HEX.issuperset(value)

@@ -253,6 +253,11 @@ class Ledger:
             found = (set_id,) if document is None else tuple(canonical.decode(document.body))
         return found
 
+    def knows_set(self, set_id: str) -> bool:
+        """Whether the members of a set are known: stored, about to be stored, in use now, or a lone key."""
+        known = set_id in self._unstored or self._keys.live(set_id) is not None
+        return known or self._store.document(SUBJECT_SETS, set_id) is not None
+
     def sets_with(self, members: Sequence[str]) -> set[str]:
         """Return the ids of all sets that hold one of these key ids, those of one member among them."""
         wanted = set(members)
