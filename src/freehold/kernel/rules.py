@@ -337,7 +337,9 @@ class Rules:
         lacking: list[Lack] = []
         forbidden: list[str] = []
         try:
-            known = cedar.entities(resource, {term.uid: term.above for term in terms})
+            known = cedar.entities(
+                resource, {term.uid: term.above for term in terms if term.uid != term.above}
+            )
             for term in terms:
                 verdict = cedar.ask(self._handle(term, action), term.uid, action, resource, known)
                 if verdict.allowed:
