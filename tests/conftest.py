@@ -37,6 +37,7 @@ def fresh_postgres_url(postgres_folder: Path) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line for each thing that was missing, with the number of tests that wanted it."""
     for why, count in sorted(_left_out(terminalreporter).items()):

@@ -13,7 +13,16 @@ SOURCE = ROOT / "src" / "freehold"
 @cache
 def files() -> tuple[Path, ...]:
     """Every file of the working tree that git does not ignore."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
     return tuple(path for name in listed.split("\0") if name and (path := ROOT / name).is_file())
 
