@@ -15,9 +15,11 @@ PARAMETERS = 8
 # The outermost doors, where anything at all may arrive and must become a sentence, a refusal or an unknown
 # outcome. Each is named with the number of broad excepts it needs.
 DOORS = {
-    "control/server.py": 1,  # a person's command: a bug is answered in one sentence, and logged
+    "cli/main.py": 1,  # a person at a terminal gets one sentence, never a traceback
+    "control/server.py": 1,  # a caller of the local socket gets one sentence, and the log the rest
+    "daemon/__main__.py": 1,  # whoever started the daemon is told that it ended
     "kernel/gate.py": 1,  # an effector: whatever broke it off, the outcome is unknown
-    "runner/main.py": 3,  # a stranger's code: plan, step, answer
+    "runner/main.py": 2,  # a stranger's code: loading a pack, running a step
     "store/group.py": 1,  # a commit: nobody who waits for it may wait for ever
 }
 
