@@ -11,7 +11,7 @@ from freehold.packs.expense_audit.layout import Piece, Row
 __all__ = ["NameVerdict", "find_merchant", "mend_name", "same_name", "strip_name"]
 
 _LEGAL = re.compile(
-    r"(?i)(?:\bs[de]n\.?\s*\.?\s*b[hn]d\b\.?|\bs\s?/\s?[b8](?![a-z0-9])\.?|\bb[hn]d\b\.?|"
+    r"(?i)(?:\bs[de]n\.?\s*\.?\s*[b8][hn]d\b\.?|\bs\s?/\s?[b8](?![a-z0-9])\.?|\b[b8][hn]d\b\.?|"
     r"\benterprises?\b|\bplt\b|\bltd\b\.?|\blimited\b|"
     r"\bpte\b\.?(?:\s?ltd\.?)?|\bgmbh\b(?:\s?&\s?co\.?\s?kg\b\.?)?|\bohg\b|\bkg\b|\be\.\s?k\.|"
     r"\bllc\b\.?|\binc\b\.?|\bcorp\b\.?|\bs\.?a\.?r\.?l\b\.?|"
@@ -19,9 +19,10 @@ _LEGAL = re.compile(
     r"\bco\.(?:\s?,?\s?ltd\.?)?|\btrading\b)"
 )  # fmt: skip
 _FIRM = re.compile(
-    r"(?i)(?:\bs[de]n\.?\s*\.?\s*b[hn]d\b\.?|\bs\s?/\s?[b8](?![a-z0-9])\.?|\bb[hn]d\b\.?|\bltd\b\.?|"
+    r"(?i)(?:\bs[de]n\.?\s*\.?\s*[b8][hn]d\b\.?|\bs\s?/\s?[b8](?![a-z0-9])\.?|\b[b8][hn]d\b\.?|\bltd\b\.?|"
     r"\bgmbh\b|\bpte\b|\bplt\b|\bco\.)"
 )
+_SDN_BHD = re.compile(r"(?i)SDN\W{0,2}BHD")
 _SHOP = re.compile(
     r"(?i)\b(resta?urants?|restoran|ristorante|kedai|mart|supermarket|minimarket|market|store|shop|"
     r"cafe|café|kopitiam|hardware|"
@@ -177,8 +178,11 @@ def mend_name(name: str) -> tuple[str, bool]:
     changed.
     """
     fixed = re.sub(r"(?i)\b(s\s?/\s?)8(?![a-z0-9])", r"\1B", name)
-    fixed = re.sub(r"\bS[A-Z0]N(?=\W{0,2}B[A-Z]D\b)", "SDN", fixed)
-    fixed = re.sub(r"(?<=\bSDN )B[A-Z]D\b", "BHD", fixed)
+    fixed = re.sub(
+        r"(?i)\bS[A-Z0]N(\W{0,2})[B8][A-Z]D\b",
+        lambda match: match[0] if _SDN_BHD.fullmatch(match[0]) else f"SDN{match[1]}BHD",
+        fixed,
+    )
     fixed = re.sub(r"(?<=[a-z])I(?=[a-z]|\b)", "l", fixed)
     words = []
     for word in fixed.split(" "):
