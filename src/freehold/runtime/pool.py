@@ -128,6 +128,7 @@ class RunnerPool:
         self._refill_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._stopped = False
+        self._reaping: set[asyncio.Future[None]] = set()
 
     @property
     def warm(self) -> int:
@@ -189,6 +190,8 @@ class RunnerPool:
         if waiting:
             await asyncio.wait(waiting, timeout=_STOP_LIMIT_S)
         self._drop_server()
+        if self._reaping:
+            await asyncio.wait(self._reaping)
 
     # ---- forking
 
@@ -309,7 +312,9 @@ class RunnerPool:
         if self._server is server:
             self._server = None
             self._lost(list(self._live))
-        asyncio.get_running_loop().run_in_executor(None, _reap, server.process)
+        reaping = asyncio.get_running_loop().run_in_executor(None, _reap, server.process)
+        self._reaping.add(reaping)
+        reaping.add_done_callback(self._reaping.discard)
 
     # ---- rest
 

@@ -1,0 +1,61 @@
+"""One courier: takes one delivery after another from its socket and says what became of each.
+
+It has no network of its own, no secret and no file: each delivery brings a connected socket and its contents
+as descriptors. It ends when the daemon is gone.
+"""
+
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from freehold.base import FreeholdError
+from freehold.courier.http import deliver_http
+from freehold.courier.smtp import deliver_mail
+from freehold.wire import child
+from freehold.wire import messages as m
+from freehold.wire.blocking import BlockingChannel
+
+Contents = dict[str, bytes]
+Result = tuple[str, dict[str, Any], str]
+Deliverer = Callable[[socket.socket, dict[str, Any], Contents], Result]
+_TO_COURIER: Final = m.decoder(m.ToCourier)
+
+
+def serve(channel: BlockingChannel, deliver: Deliverer) -> None:
+    """Deliver until the daemon says goodbye or is gone."""
+    channel.send(m.Hello("courier", os.getpid()))
+    while isinstance(message := channel.receive(), m.Deliver):
+        descriptors = channel.take_descriptors(1 + len(message.files))
+        with socket.socket(fileno=descriptors[0]) as connection:
+            connection.settimeout(message.timeout_ms / 1_000)
+            contents = dict(zip(message.files, map(_read_and_close, descriptors[1:]), strict=True))
+            status, value, text = deliver(connection, message.request, contents)
+        channel.send(m.Delivered(message.seq, status, value, text[:500]))  # type: ignore[arg-type]
+
+
+def _read_and_close(descriptor: int) -> bytes:
+    with open(descriptor, "rb") as file:
+        file.seek(0)
+        return file.read()
+
+
+def main() -> None:
+    """Become a courier; the arguments are its kind, the socket's descriptor and the daemon's pid."""
+    kind, descriptor, parent = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    child.die_with_parent(parent)
+    child.close_all_but([descriptor])
+    child.silence(keep_stderr=True)
+    child.set_name(f"freehold-{kind}")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    channel = BlockingChannel(socket.socket(fileno=descriptor), _TO_COURIER)
+    try:
+        serve(channel, {"smtp": deliver_mail, "http": deliver_http}[kind])
+    except FreeholdError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
