@@ -40,7 +40,7 @@ def draft(kind: EntryKind, text: str = "", **columns: Any) -> EntryDraft:
 
 
 def intent(item: int, *, attempt: int = 1, run: str = RUN, node: str = "read", **columns: Any) -> EntryDraft:
-    place = {"run": run, "node": node, "item": item, "ordinal": 0}
+    place: dict[str, Any] = {"run": run, "node": node, "item": item, "ordinal": 0}
     action = action_id(run, node, item, 0)
     digest = hashlib.sha256(action.encode()).digest()
     return draft(EntryKind.INTENT, action=action, attempt=attempt, digest=digest, **place, **columns)
@@ -49,7 +49,7 @@ def intent(item: int, *, attempt: int = 1, run: str = RUN, node: str = "read", *
 def result(
     item: int, status: str = "done", *, attempt: int = 1, run: str = RUN, node: str = "read", **columns: Any
 ) -> EntryDraft:
-    place = {"run": run, "node": node, "item": item, "ordinal": 0}
+    place: dict[str, Any] = {"run": run, "node": node, "item": item, "ordinal": 0}
     action = action_id(run, node, item, 0)
     return draft(EntryKind.RESULT, action=action, attempt=attempt, status=status, **place, **columns)
 

@@ -1,4 +1,4 @@
-"""The statements that write documents, the same on both engines, which alone call it; ``?`` is a parameter."""
+"""The statements that write documents, the same on both engines, which call it; ``?`` is a parameter."""
 
 from typing import Any, Final
 

@@ -26,8 +26,8 @@ from freehold.store.rows import COLUMNS, Row
 from freehold.store.schema import VERSION_TABLE, bring_to_head
 
 OLDEST_SERVER: Final = 120_000
-LOCK_KEY: Final = int.from_bytes(b"freehold", "big")
-"""The advisory lock of the one writer; an advisory lock belongs to one database."""
+LOCK_CLASS: Final = int.from_bytes(b"free", "big")
+"""First key of the one writer's advisory lock; the second is the schema, so that each may hold an estate."""
 
 _DEFAULTS: Final = {
     "connect_timeout": "10",
@@ -67,7 +67,6 @@ _AND_TILES: Final = f"""
     )
     {_INSERT}
 """
-_STATEMENTS: Final = {b"freehold_entries": _ENTRIES, b"freehold_tiles": _AND_TILES}
 
 
 class PostgresEngine:
@@ -82,7 +81,7 @@ class PostgresEngine:
         self._conninfo, self._what = _address(url)
         self._writer: psycopg.Connection[Any] | None = None
         self._reader: psycopg.Connection[Any] | None = None
-        self._translated: dict[str, str] = {}
+        self._prepared: dict[str, bytes] = {}
         self._epoch = 0
 
     def open(self) -> int:
@@ -91,7 +90,6 @@ class PostgresEngine:
             with self._worded(Unavailable):
                 writer = self._connect_writer()
                 self._prepare_schema(writer)
-                self._prepare_statements(writer)
                 taken = writer.execute("UPDATE house SET epoch = epoch + 1 RETURNING epoch").fetchall()
                 self._epoch = int(taken[0][0])
                 self._reader = self._connect_reader()
@@ -108,7 +106,6 @@ class PostgresEngine:
                 writer = self._connect_writer()
                 if writer.execute("SELECT epoch FROM house").fetchall() != [(self._epoch,)]:
                     raise fenced()
-                self._prepare_statements(writer)
                 self._reader = self._connect_reader()
         except FreeholdError as error:
             self.close()
@@ -121,6 +118,7 @@ class PostgresEngine:
                 with contextlib.suppress(psycopg.Error):
                     connection.close()
         self._reader = self._writer = None
+        self._prepared = {}
 
     def write(self, group: Group) -> float:
         """Commit the group durably, all or nothing; returns the seconds that the commit took."""
@@ -135,34 +133,29 @@ class PostgresEngine:
 
     def begin(self) -> None:
         """Begin a transaction that parts are put into one by one."""
-        with self._worded(StoreFailed):
-            writer = self._connected()
-            writer.execute("BEGIN")
-            if not writer.execute(_FENCE.replace("$1", "%s"), (self._epoch,)).fetchall():
-                raise fenced()
+        self._command("BEGIN")
+        if self._run(_FENCE, (self._epoch,)).ntuples != 1:
+            raise fenced()
 
     def attempt(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:
         """Put a part into the transaction; on BadInput the part alone is undone."""
-        with self._worded(StoreFailed):
-            writer = self._connected()
-            writer.execute("SAVEPOINT part")
-            try:
-                self._put(rows, changes)
-            except BadInput:
-                writer.execute("ROLLBACK TO SAVEPOINT part")
-                raise
-            writer.execute("RELEASE SAVEPOINT part")
+        self._command("SAVEPOINT part")
+        try:
+            self._put(rows, changes)
+        except BadInput:
+            self._command("ROLLBACK TO SAVEPOINT part")
+            raise
+        self._command("RELEASE SAVEPOINT part")
 
     def finish(self, tiles: Sequence[Tile], mark: tuple[int, bytes] | None) -> float:
         """Commit the transaction durably; returns the seconds that the commit itself took."""
-        with self._worded(StoreFailed):
-            if tiles or mark is not None:
-                self._insert([], tiles, mark)
-            started = self._clock.monotonic_s()
-            self._wait()
-            if self._connected().execute("COMMIT").statusmessage != "COMMIT":
-                raise StoreFailed("PostgreSQL rolled the commit back.", remedy="Look at the server's log.")
-            return self._clock.monotonic_s() - started
+        if tiles or mark is not None:
+            self._insert([], tiles, mark)
+        started = self._clock.monotonic_s()
+        self._wait()
+        if self._command("COMMIT").command_status != b"COMMIT":
+            raise StoreFailed("PostgreSQL rolled the commit back.", remedy="Look at the server's log.")
+        return self._clock.monotonic_s() - started
 
     def abandon(self) -> None:
         """Undo what is not committed, if anything; never raises."""
@@ -170,16 +163,13 @@ class PostgresEngine:
         with contextlib.suppress(psycopg.Error):
             idle = (pq.TransactionStatus.IDLE, pq.TransactionStatus.UNKNOWN)
             if self._writer is not None and self._writer.info.transaction_status not in idle:
-                self._writer.execute("ROLLBACK")
+                self._writer.pgconn.exec_(b"ROLLBACK")
 
     def drop_payloads(self, indices: Sequence[int]) -> None:
         """Set the payload of these entries to null, durably."""
         try:
             self.begin()
-            with self._worded(StoreFailed):
-                self._connected().execute(
-                    "UPDATE entry SET payload = NULL WHERE idx = ANY(%s)", (list(indices),)
-                )
+            self._run("UPDATE entry SET payload = NULL WHERE idx = ANY($1::bigint[])", (int8_array(indices),))
             self.finish((), None)
         finally:
             self.abandon()
@@ -192,62 +182,68 @@ class PostgresEngine:
             # A reader that the server dropped while the writer lives is simply made anew.
             if self._reader is None or self._reader.closed:
                 self._reader = self._connect_reader()
-            return self._reader.execute(self._translate(sql), parameters, binary=True).fetchall()
+            return self._reader.execute(sql.replace("?", "%s"), parameters, binary=True).fetchall()
 
     def among(self, numbers: Sequence[int]) -> tuple[str, Any]:
         """Return the right side of ``idx`` being one of these numbers, and its parameter."""
         return "= ANY(?)", list(numbers)
 
     def _insert(self, rows: list[Row], tiles: Sequence[Tile], mark: tuple[int, bytes] | None) -> None:
-        """Run the prepared statement on the protocol's own level: it is the path of every action."""
         columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
         packed = [pack(column) for pack, column in zip(_PACKERS, columns, strict=True)]
-        values = [self._epoch.to_bytes(8, "big"), *packed]
-        name = b"freehold_entries"
-        if tiles or mark is not None:
-            name = b"freehold_tiles"
-            values += [
+        if not tiles and mark is None:
+            done = self._run(_ENTRIES, (self._epoch, *packed))
+        else:
+            beside = (
                 int8_array([tile.level for tile in tiles]),
                 int8_array([tile.number for tile in tiles]),
                 bytea_array([tile.root for tile in tiles]),
                 bytea_array([tile.hashes for tile in tiles]),
                 int8_array([] if mark is None else [mark[0]]),
                 bytea_array([] if mark is None else [mark[1]]),
-            ]
-        done = self._connected().pgconn.exec_prepared(name, values, [pq.Format.BINARY] * len(values))
-        if done.status != pq.ExecStatus.COMMAND_OK:
-            raise self._in_words(_error_of(done), StoreFailed)
+            )
+            done = self._run(_AND_TILES, (self._epoch, *packed, *beside))
         if done.command_tuples != len(rows):
             raise fenced()
 
     def _put(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:
         if rows:
             self._insert(rows, (), None)
-        with self._worded(StoreFailed):
-            writer = self._connected()
-            for change in changes:
-                sql, parameters = statement(change)
-                done = writer.execute(self._translate(sql), parameters).rowcount
-                if done != 1 and isinstance(change, Put):
-                    found = writer.execute(
-                        self._translate(VERSION_OF), (change.collection, change.key)
-                    ).fetchone()
-                    raise version_conflict(change, found[0] if found else None)
+        for change in changes:
+            sql, parameters = statement(change)
+            done = self._run(sql, parameters).command_tuples
+            if done != 1 and isinstance(change, Put):
+                found = self._run(VERSION_OF, (change.collection, change.key))
+                raise version_conflict(change, int(found.get_value(0, 0) or 0) if found.ntuples else None)
+
+    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> "pq.abc.PGresult":
+        """Run a prepared statement on the driver's lowest level: it is the path of every action."""
+        connection = self._connected()
+        name = self._prepared.get(sql)
+        if name is None:
+            name = b"freehold_%d" % len(self._prepared)
+            self._checked(connection.prepare(name, _numbered(sql).encode()))
+            self._prepared[sql] = name
+        values = [value if type(value) is bytes else str(value).encode() for value in parameters]
+        formats = [pq.Format.BINARY if type(value) is bytes else pq.Format.TEXT for value in parameters]
+        return self._checked(connection.exec_prepared(name, values, formats))
+
+    def _command(self, sql: str) -> "pq.abc.PGresult":
+        return self._checked(self._connected().exec_(sql.encode()))
+
+    def _checked(self, result: "pq.abc.PGresult") -> "pq.abc.PGresult":
+        if result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+            return result
+        raise in_words(psycopg.errors.error_from_result(result), self._what, StoreFailed)
 
     def _wait(self) -> None:
         if self._delay_s:
             time.sleep(self._delay_s)
 
-    def _translate(self, sql: str) -> str:
-        found = self._translated.get(sql)
-        if found is None:
-            found = self._translated[sql] = sql.replace("?", "%s")
-        return found
-
-    def _connected(self) -> psycopg.Connection[Any]:
-        if self._writer is None:
-            raise StoreFailed("The store's connection is closed.", remedy="Reopen the store.")
-        return self._writer
+    def _connected(self) -> "pq.abc.PGconn":
+        if self._writer is None or self._writer.pgconn.status != pq.ConnStatus.OK:
+            raise StoreFailed(f"The connection to {self._what} is lost.", remedy="Reopen the store.")
+        return self._writer.pgconn
 
     def _connect(self, role: str) -> psycopg.Connection[Any]:
         name = f"freehold {os.getpid()} {role}"
@@ -280,7 +276,9 @@ class PostgresEngine:
             writer.execute("SET synchronous_commit = on")
         writer.execute(f"SET lock_timeout = {max(1, round(self._busy_timeout_s * 1_000))}")
         writer.execute("SET idle_in_transaction_session_timeout = 0")
-        if not writer.execute("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,)).fetchall()[0][0]:
+        if not writer.execute(
+            "SELECT pg_try_advisory_lock(%s, hashtext(current_schema()))", (LOCK_CLASS,)
+        ).fetchall()[0][0]:
             raise self._in_use(writer)
         return writer
 
@@ -290,8 +288,8 @@ class PostgresEngine:
             "FROM pg_locks JOIN pg_stat_activity AS activity USING (pid) "
             "WHERE locktype = 'advisory' AND granted AND pg_locks.database = "
             "(SELECT oid FROM pg_database WHERE datname = current_database()) "
-            "AND (classid::bigint << 32) + objid::bigint = %s",
-            (LOCK_KEY,),
+            "AND classid::bigint = %s AND objid = hashtext(current_schema())::bigint & 4294967295",
+            (LOCK_CLASS,),
         ).fetchall()
         name, host = holders[0] if holders else ("", "")
         words = (name or "").split()
@@ -315,25 +313,18 @@ class PostgresEngine:
             stamp = rows[0][0] if rows else None
         bring_to_head(stamp, tables, self._what, "postgresql+psycopg", lambda: self._connect("migrates"))
 
-    def _prepare_statements(self, writer: psycopg.Connection[Any]) -> None:
-        for name, text in _STATEMENTS.items():
-            done = writer.pgconn.prepare(name, text.encode())
-            if done.status != pq.ExecStatus.COMMAND_OK:
-                raise self._in_words(_error_of(done), Unavailable)
-
     @contextmanager
     def _worded(self, kind: type[Unavailable]) -> Iterator[None]:
         try:
             yield
         except (psycopg.Error, UnicodeEncodeError, OverflowError) as error:
-            raise self._in_words(error, kind) from error
-
-    def _in_words(self, error: Exception, kind: type[Unavailable]) -> FreeholdError:
-        return in_words(error, self._what, kind)
+            raise in_words(error, self._what, kind) from error
 
 
-def _error_of(result: "pq.abc.PGresult") -> psycopg.Error:
-    return psycopg.errors.error_from_result(result)
+def _numbered(sql: str) -> str:
+    """Return the statement with ``$1``, ``$2``, … for each ``?``."""
+    first, *rest = sql.split("?")
+    return first + "".join(f"${place}{part}" for place, part in enumerate(rest, 1))
 
 
 def _address(url: str) -> tuple[str, str]:
