@@ -1,9 +1,9 @@
 """The budget's books: accounts, runs and holds in memory, and how entries move them. Only `budget` calls.
 
 An account has one running sum of all that was charged to it (settled, reserved or pending), so a limit on a
-window is a ceiling on that sum: what was charged before the window began, plus the limit. Charging is then four
-additions an account, however many windows there are. The sum does not depend on the order of charges, which
-is why a rebuild from the journal equals the state that lived.
+window is a ceiling on that sum: what was charged before the window began, plus the limit. Charging is then
+four additions an account, however many windows there are. The sum does not depend on the order of charges,
+which is why a rebuild from the journal equals the state that lived.
 """
 
 from collections.abc import Callable

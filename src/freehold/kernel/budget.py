@@ -1,8 +1,10 @@
-"""The budget: what an action can cost is held before it, and settled after. The gate reserves, the bill reads.
+"""The budget: what an action can cost is held before it and settled after it. The gate calls; the bill reads.
 
-    hold = budget.reserve(accounts, maximum, now_us, action, attempt)   before INTENT; Refused says which limit
-    budget.committed(hold)  or  budget.rollback(hold)                   after INTENT's commit, or its failure
-    budget.settle(hold, charge)                                         after RESULT's commit; unknown: not at all
+    hold = budget.reserve(accounts, maximum, now_us, action, attempt)   before INTENT; Refused says why
+    budget.committed(hold) or budget.rollback(hold)                     after its commit, or its failure
+    budget.settle(hold, charge)                                         after RESULT's commit; unknown: never
+
+Roll back only what surely was not committed: a caller that was cancelled while it waited does not know.
 
 Spent, reserved and pending together never pass a limit. Both entries carry the deltas, so after a crash the
 books are a snapshot and the entries after it; an INTENT without a settled RESULT keeps its reservation.
@@ -25,7 +27,8 @@ from freehold.store.interface import Cost, Document, Entry, Put
 BUDGET: Final = "budget"
 SNAPSHOT_EVERY: Final = 10_000
 _RUN_FIELDS: Final = (
-    "run", "job", "agent", "owner", "wall_us", "wall_where", "opened_us", "paused_us", "waited_us", "ended_us",
+    "run", "job", "agent", "owner", "wall_us", "wall_where", "opened_us", "paused_us", "waited_us",
+    "ended_us",
 )  # fmt: skip
 
 
@@ -68,14 +71,14 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 def charge_of(hold: Hold, spent: Cost | None, *, cpu_measured: bool = True) -> Cost:
-    """Return what RESULT charges: what was reserved where nothing is known, its CPU where that was not measured."""
+    """Return what RESULT charges: as reserved where nothing is known, and CPU where it was not measured."""
     if spent is None:
         return hold.cost
     return spent if cpu_measured else msgspec.structs.replace(spent, cpu_us=hold.cost.cpu_us)
 
 
 class Budget:
-    """The estate's accounts, in memory; every method is synchronous and must be called from the daemon's loop."""
+    """The estate's accounts, in memory; every method is synchronous and called from the daemon's loop."""
 
     def __init__(self, currency: str = "EUR", *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.currency = currency
@@ -89,8 +92,8 @@ class Budget:
     def reserve(self, accounts: Accounts, maximum: Cost, now_us: int, action: str, attempt: int = 1) -> Hold:
         """Hold ``maximum`` on the run's four accounts at once, or on none.
 
-        ``now_us`` is the house's time and becomes INTENT's. Raises Refused naming the account, the limit, what
-        is left and the line to change; Internal when this attempt holds something already.
+        ``now_us`` is the house's time, not later than INTENT's. Raises Refused naming the account, the limit,
+        what is left and the line to change; Internal when this attempt holds something already.
         """
         books = self._books
         if now_us >= books.wake_us:
@@ -109,7 +112,7 @@ class Budget:
                 or account.money + money > account.money_max
                 or account.tokens + tokens > account.tokens_max
             ):
-                # a dimension that the action does not use must not refuse it, even where its limit was lowered
+                # a limit lowered below what was used must not refuse what uses none of it
                 self._refuse_beyond(account, maximum, now_us)
         for account in each:
             account.actions += actions
@@ -133,7 +136,7 @@ class Budget:
         self._close(hold, NOTHING)
 
     def settle(self, hold: Hold, charge: Cost) -> bool:
-        """RESULT is durable and charged ``charge`` (see ``charge_of``; nothing for not done); the rest is given back.
+        """RESULT is durable and charged ``charge`` (``charge_of``; nothing if not done); the rest comes back.
 
         Returns whether the charge was more than had been reserved. The truth is charged even so, and later
         reservations meet the limit; the gate journals it.
@@ -194,7 +197,7 @@ class Budget:
         ends = {"day": words.day_start(now_us) + DAY_US, "month": words.next_month(now_us)}.get(limit.window)
         wait = f", or wait until {words.utc(ends)}" if ends else ""
         return Refused(
-            f"The budget of {account.replace(':', ' ', 1)} allows {amount} {words.period_text(limit.window)}; "
+            f"The budget of {account.replace(':', ' ', 1)} is {amount} {words.period_text(limit.window)}; "
             f"{rest} is left and this can cost up to {most}.",
             remedy=f"Raise {limit.where or 'the limit'}{wait}.",
             code="refused.budget",
@@ -203,7 +206,7 @@ class Budget:
     # ---- runs and limits ---------------------------------------------------------------------------------
 
     def open_run(self, accounts: Accounts) -> Change:
-        """Open a run's accounts (``Accounts(run=…, job=…, agent=…, owner=…, limits=…, wall_us=…, opened_us=…)``).
+        """Open a run's accounts (``Accounts(run=…, job=…, agent=…, owner=…, limits=…, opened_us=…, …)``).
 
         Who pays is pinned here: a change of the agent's owner moves the right to act at once, the bill not.
         """
@@ -238,7 +241,7 @@ class Budget:
         return self._clock(run, paused_us=0, waited_us=waited)
 
     def close_run(self, run: str, now_us: int) -> Change:
-        """End a run; its accounts stay open for what is still unknown, and are closed by a later ``snapshot``."""
+        """End a run; its accounts stay open for what is still unknown, until a later ``snapshot``."""
         accounts = self.accounts(run)
         ended = msgspec.structs.replace(accounts, ended_us=now_us)
         final = not self._holds_of(accounts)
@@ -251,7 +254,7 @@ class Budget:
         return Change(writes=[self._run_put(ended, final=final)], after=[after], value=self.bill(run, now_us))
 
     def left_us(self, run: str, now_us: int) -> int | None:
-        """Return how much wall-clock time the run has left (None without limit, or while its clock stands)."""
+        """Return the wall-clock time that a run has left; None without limit, or while its clock stands."""
         accounts = self.accounts(run)
         return None if accounts.deadline_us == words.NEVER_US else max(0, accounts.deadline_us - now_us)
 
@@ -319,7 +322,7 @@ class Budget:
         )
 
     def totals(self, account: str, window: words.Window, now_us: int) -> Totals:
-        """Return what ``job:…``, ``agent:…`` or ``owner:…`` was charged in the window that ``now_us`` lies in."""
+        """Return what ``job:…``, ``agent:…`` or ``owner:…`` was charged in the window of ``now_us``."""
         self._books.roll(now_us)
         found = self._books.named.get(account, Account(account))
         start = {"day": self._books.day_us, "month": self._books.month_us}.get(window, 0)
@@ -381,7 +384,7 @@ class Budget:
 
 
 def rebuild(store: Records) -> tuple[Books, int, int]:
-    """Return the books as the committed entries say, and the first and the end of the entries that were read."""
+    """Return the books as the committed entries say, and from where to where they were read."""
     books, start, end = Books(), 0, store.size()
     document = store.document(BUDGET, "snapshot")
     snapshot = canonical.decode(document.body) if document else None

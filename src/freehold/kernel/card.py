@@ -33,10 +33,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
     ``asked`` is the digest of the exact action, ``edited`` that of the action that a person made of it; the
     later one is what may be sent. ``rules`` and ``policy`` are the versions it was asked under. ``needs`` are
-    the roles that must still be or have been filled, each by another person: ``confirm`` by the agent's owner,
-    ``four_eyes`` by an approver who is not, ``anyone`` by any approver. ``sealed`` holds what is shown,
-    ``reply`` what the person said. ``why`` says what became of it, ``because`` why it was asked again.
-    ``version`` is the document's.
+    the roles that must be filled, each by another person: ``confirm`` by the agent's owner, ``four_eyes`` by
+    an approver who is not, ``anyone`` by any approver. ``sealed`` holds what is shown, ``reply`` what the person
+    said. ``why`` says what became of it, ``because`` why it was asked again. ``version`` is the document's.
     """
 
     id: str
@@ -69,9 +68,10 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """What a person signs: everything that the card is bound to, the sealed facts included."""
         bound = {
-            "id": self.id, "kind": self.kind, "action": self.action, "asked": self.asked, "edited": self.edited,
-            "run": self.run, "job": self.job, "agent": self.agent, "owner": self.owner, "tool": self.tool,
-            "category": self.category, "rules": self.rules, "policy": self.policy,
+            "id": self.id, "kind": self.kind, "action": self.action, "asked": self.asked,
+            "edited": self.edited, "run": self.run, "job": self.job, "agent": self.agent,
+            "owner": self.owner, "tool": self.tool, "category": self.category, "rules": self.rules,
+            "policy": self.policy,
             "approvers": list(self.approvers), "needs": list(self.needs), "expires": self.expires_us,
             "sealed": canonical.digest(self.sealed),
         }  # fmt: skip
@@ -93,7 +93,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate wants a human for. ``digest`` is that of the exact action; ``subjects`` whom it is about."""
+    """What the gate wants a human for: ``digest`` is the exact action's, ``subjects`` whom it is about."""
 
     action: str
     digest: str

@@ -64,7 +64,7 @@ class Cards:
     def propose(self, ask: Ask, now_us: int) -> Change:
         """Return the change that puts a card before people; value: the card.
 
-        Raises Refused when nobody could decide it. A card of the same action that went stale or expired is replaced.
+        Raises Refused when nobody could decide it. An action's card that went stale or expired is replaced.
         """
         kind: Kind = "question" if ask.question else "approval"
         owner = self._approvers.owner_of(ask.agent)
@@ -91,9 +91,10 @@ class Cards:
         }  # fmt: skip
         sealed = self._sealer.seal(canonical.encode(hidden), ask.subjects)
         card = Card(
-            id=card_id(ask.action, kind, number), kind=kind, action=ask.action, number=number, asked=ask.digest,
-            run=ask.run, job=ask.job, agent=ask.agent, owner=owner, tool=ask.tool, category=ask.category,
-            rules=ask.rules, policy=ask.policy, approvers=approvers, needs=ask.needs, opened_us=now_us,
+            id=card_id(ask.action, kind, number), kind=kind, action=ask.action, number=number,
+            asked=ask.digest, run=ask.run, job=ask.job, agent=ask.agent, owner=owner, tool=ask.tool,
+            category=ask.category, rules=ask.rules, policy=ask.policy, approvers=approvers, needs=ask.needs,
+            opened_us=now_us,
             expires_us=ask.expires_us, sealed=sealed, version=1, because=why,
         )  # fmt: skip
         head = {
@@ -245,8 +246,8 @@ class Cards:
     def consume(self, identifier: str, digest: str, now_us: int, versions: Versions) -> Change:
         """Return the change that uses an approval or answer up, to be made in one commit with the INTENT.
 
-        ``digest`` is that of the action about to be done (``card.sends``). Value: the card. Raises Refused when
-        it holds no more; of two that try at once the store lets one through (BadInput, code CONFLICT).
+        ``digest`` is that of the action about to be done (``card.sends``). Value: the card. Raises Refused
+        when it holds no more; of two that try at once the store lets one through (BadInput, code CONFLICT).
         """
         card = self.get(identifier)
         state, why = self._standing(card, now_us, versions)
@@ -268,7 +269,7 @@ class Cards:
         return self._moved(card, state="approved" if card.kind == "approval" else "answered")
 
     def recheck(self, identifier: str, digest: str, now_us: int, versions: Versions) -> Card:
-        """Return a consumed card whose action is done again under its id; raises Refused unless it holds now."""
+        """Return a consumed card whose action is done again; raises Refused unless it holds now."""
         card = self.get(identifier)
         was: State = "approved" if card.kind == "approval" else "answered"
         state, why = self._standing(msgspec.structs.replace(card, state=was), now_us, versions)

@@ -2,7 +2,7 @@
 
 The rooms of the kernel (registry, rules, cards, …) judge and describe; only the ledger commits. Memory moves
 in ``after``, which runs once the commit is durable, so a failed commit leaves the rooms as they were; what a
-room held back meanwhile it takes back in ``undo``. A caller that is cancelled does not know, and runs neither.
+room held back meanwhile, it takes back in ``undo``. Who is cancelled while waiting cannot know: runs neither.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What a grant demands of a field of the arguments. For `grants`; pure.
 
-A field that is missing never fits, and a list fits only when each of its elements does. Prefixes and domains are
-compared with the traps in mind: a host that only begins like the right one, a path that climbs back out.
+A field that is missing never fits, and a list fits only when each of its elements does. Prefixes and domains
+are compared with the traps in mind: a host that only begins like the right one, a path that climbs back out.
 """
 
 import re

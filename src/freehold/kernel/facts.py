@@ -1,4 +1,4 @@
-"""What a card shows a person: facts read back out of the very bytes that would be sent. The gate renders, cards keep.
+"""What a card shows: facts read back out of the very bytes that would be sent. Rendered by the gate.
 
 A stranger may have written parts of those bytes, so whatever could make a line look like another one (control
 characters, text that runs backwards, characters without width) is spelled out, and nothing is cut in silence.
@@ -55,7 +55,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """Return ``text`` with every character spelled out that would not show; line breaks stay where ``lines``."""
+    """Return ``text`` with what would not show spelled out; line breaks stay where ``lines``."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -75,7 +75,8 @@ def body(name: str, text: str) -> Body:
     """Return how a longer text is shown: clipped only with a note that says how much is missing."""
     if len(text) > LONGEST_BODY:
         whole = text.encode("utf-8", "surrogatepass")
-        rest = f"\n[{len(text) - LONGEST_BODY} more characters are sent; SHA-256 of all: {canonical.digest(whole)}]"
+        more, digest = len(text) - LONGEST_BODY, canonical.digest(whole)
+        rest = f"\n[{more} more characters are sent; SHA-256 of all: {digest}]"
         return Body(visible(name), visible(text[:LONGEST_BODY], lines=True) + rest)
     return Body(visible(name), visible(text, lines=True))
 

@@ -1,4 +1,4 @@
-"""Grants: what a human allowed in advance, scoped, counted and expiring, so that forty equal cards become one.
+"""Grants: what a human allowed in advance, scoped, counted, expiring: so forty equal cards become one.
 
 The gate consults grants where it would otherwise ask (stage *ask*), after who, may and flow: a grant stands
 for a card and for nothing else, so it lifts no refusal of rules, flow, budget or freeze. A use is a document
@@ -165,7 +165,7 @@ class Grants:
         return self.get(identifier).scope.count - used
 
     def find(self, use: Use, now_us: int) -> Grant | None:
-        """Return a grant that stands for the card that ``use`` would need, the one that ends first; else None."""
+        """Return the grant that stands for the card of ``use``, the one that ends first; else None."""
         fitting = [grant for grant in self._grants.values() if self._fits(grant, use, now_us)]
         return min(fitting, key=lambda grant: (grant.scope.expires_us, grant.id), default=None)
 
@@ -191,7 +191,7 @@ class Grants:
         """Return the change that counts one use, to be made in one commit with the INTENT; value: the grant.
 
         An action that used the grant before, in an earlier attempt, is not counted again. Raises Refused when
-        the grant holds no more. Run ``undo`` when the commit fails: else the use stays counted until a restart.
+        the grant holds no more. Run ``undo`` when the commit fails, or the use counts until a restart.
         """
         grant = self.get(identifier)
         if not self._fits(grant, use, now_us):

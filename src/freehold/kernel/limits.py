@@ -1,7 +1,7 @@
 """Limits, calendar windows and the words for amounts. Used by the budget, the job file's reader and the bill.
 
 Windows are by the UTC calendar of the house's time, for every estate alike: a day has 24 hours, and two nodes
-in two time zones agree on it. What is charged to a window is decided when it is reserved, not when it is settled.
+in two time zones agree on it. A charge belongs to the window in which it was reserved, not settled.
 """
 
 import datetime
@@ -23,7 +23,7 @@ _PERIOD: Final = {"run": "in this run", "day": "a day", "month": "a month", "tot
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """At most ``amount`` of ``dimension`` in each ``window``; ``where`` says which line of which file set it."""
+    """At most ``amount`` of ``dimension`` a ``window``; ``where`` says which line of which file set it."""
 
     window: Window
     dimension: Dimension

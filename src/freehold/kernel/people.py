@@ -1,4 +1,4 @@
-"""What a person signs, and the key that they sign it with. Called by the CLI (signs) and the kernel (verifies).
+"""What a person signs, and the key that they sign with. The CLI signs, the kernel verifies.
 
 A statement says one thing about one card, grant or change of one estate, once. The key lives in a file that
 only its owner reads; ``presence`` says what using it takes: ``passphrase``, or ``none``, which proves no more
@@ -44,8 +44,8 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One decision of one person.
 
     ``about`` is the card, grant or other thing; ``digest`` fixes that thing as it was shown; ``args`` is the
-    digest of what the person added (edited arguments, a reason, an answer, a scope). ``at`` is the house's time
-    in microseconds, as the daemon told it with the card. ``nonce`` is used once.
+    digest of what the person added (edited arguments, a reason, an answer, a scope). ``at`` is the house's
+    time in microseconds, as the daemon told it with the card. ``nonce`` is used once.
     """
 
     what: What
@@ -140,7 +140,7 @@ class SigningKey:
 
 
 class Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Cost of turning the passphrase into a key (RFC 7914): about 64 MiB and a quarter of a second as it stands."""
+    """Cost of turning the passphrase into a key (RFC 7914); as it stands, 64 MiB and half a second."""
 
     n: int = 2**16
     r: int = 8
@@ -185,7 +185,7 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bytes.fromhex(self.public)
 
     def unlock(self, passphrase: str | None = None) -> SigningKey:
-        """Return the private key; raises Refused for a wrong or missing passphrase, BadInput for a broken file."""
+        """Return the private key; raises Refused for a wrong or missing passphrase, BadInput when broken."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         raw = bytes.fromhex(self.private) if self.presence == "none" else self._decrypt(passphrase)
@@ -204,7 +204,7 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if passphrase is None:
             raise Refused(
                 f"The key of {self.human} asks for its passphrase.",
-                remedy="Run the command at a terminal; scripts can decide only with a key whose presence is none.",
+                remedy="Run it at a terminal; scripts decide only with a key whose presence is none.",
                 code="refused.presence",
             )
         assert self.kdf is not None  # read_key has seen to it
@@ -225,7 +225,7 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_key(human: str, passphrase: str | None, kdf: Scrypt | None = None) -> KeyFile:
-    """Return a new Ed25519 key for ``human``: encrypted under ``passphrase``, or in the clear when it is None."""
+    """Return a new Ed25519 key: encrypted under ``passphrase``, or in the clear when it is None."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -267,7 +267,7 @@ def write_key(path: Path, key: KeyFile) -> None:
 
 
 def read_key(path: Path) -> KeyFile:
-    """Return the key file at ``path``, still locked; raises NotFound, or BadInput when it is open to others or broken."""
+    """Return the key file, still locked; raises NotFound, or BadInput when broken or open to others."""
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode

@@ -1,4 +1,4 @@
-"""Questions that a run asks a person, and what counts as an answer. Made by the gate, answered through cards."""
+"""Questions that a run asks a person, and what counts as an answer. For the gate and the cards."""
 
 import datetime
 import re

@@ -1,4 +1,4 @@
-"""Judges signed statements: the right person, a key with the presence asked for, fresh, once. For the kernel's rooms.
+"""Judges signed statements: the right person and presence, fresh, once. For the kernel's rooms.
 
 What must be signed: approving, denying and answering a card, adding and revoking a grant, thawing, and every
 change of rules or people. A nonce is remembered as a document for as long as a statement stays fresh, and the
@@ -81,7 +81,7 @@ class Witness:
         content: dict[str, Any],
         now_us: int,
     ) -> Change:
-        """Return the change that uses the nonce up, value: who signed; join it to what the statement brings about.
+        """Return the change that uses the nonce up (value: who signed), to join to what the statement does.
 
         Raises Refused when the statement is not by an active human's registered key, says something else, is
         not fresh by the house's time, or was used before.
@@ -109,7 +109,7 @@ class Witness:
         if self._presence() == "passphrase" and self._approvers.presence(who) != "passphrase":
             raise Refused(
                 f"This estate asks for a passphrase, and the key of {who} has none.",
-                remedy=f"Give {who} a key with a passphrase; scripts can decide only where the estate asks for none.",
+                remedy=f"Give {who} a key with a passphrase; scripts decide only where none is asked for.",
                 code="refused.presence",
             )
 
