@@ -62,7 +62,7 @@ def decode(data: bytes) -> Any:
     """Return the value that ``data`` holds; raises BadInput when it is not JSON."""
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput("The bytes are not valid JSON.", remedy="Send the value as JSON in UTF-8.") from error
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final, TypedDict, Unpack
 
-from freehold.base import BadInput, Clock, Corrupt, canonical
+from freehold.base import Clock, Corrupt, Internal, canonical
 from freehold.kernel import body, merkle
 from freehold.kernel.change import Change
 from freehold.kernel.checkpoint import Checkpoint
@@ -143,7 +143,7 @@ class Ledger:
         payload: bytes | None = None
         if private is not None:
             if key is None:
-                raise BadInput("Private data came to the journal without a subject's key.")
+                raise Internal("Private data came to the journal without a subject's key.")
             payload = key.seal(private)
             set_id = key.set_id
             digest = hashlib.sha256(payload).hexdigest()

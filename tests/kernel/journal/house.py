@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from freehold.base import action_id
+from freehold.base import FreeholdError, action_id
 from freehold.kernel.artifacts import Artifacts
 from freehold.kernel.checkpoint import JournalSigner
 from freehold.kernel.forget import Forgetter
@@ -60,7 +60,7 @@ class House:
         await self.store.close()
 
 
-def open_house(
+async def open_house(
     folder: Path,
     clock: HandClock | None = None,
     seed: bytes = SEED,
@@ -84,7 +84,11 @@ def open_house(
     house = House(
         folder, clock, store, tree, keys, keeper, ledger, artifacts, Forgetter(ledger, artifacts, [sweep]), swept
     )
-    ledger.open()
+    try:
+        ledger.open()
+    except FreeholdError:
+        await store.close()
+        raise
     return house
 
 
