@@ -190,11 +190,11 @@ class Pen:
             head = msgspec.json.decode(entry.draft.body)
         except msgspec.DecodeError as error:
             raise Corrupt(f"Journal entry {entry.index} holds no value that can be read.") from error
-        label = self._label(head["label"], head["pay"]["s"])
+        label = self.label(head["label"], head["pay"]["s"])
         data = self._artifacts.get(head["file"]) if "file" in head else bytes(sealed.v)
         return Value(data, label, sealed.m)
 
-    def _label(self, public: dict[str, Any], set_id: str) -> Label:
+    def label(self, public: dict[str, Any], set_id: str) -> Label:
         """Return the label whose public part and subject set a RESULT names."""
         key = (public["c"], public["i"], str(public.get("src", "")), set_id)
         found = self._labels.get(key)

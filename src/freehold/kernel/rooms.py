@@ -14,6 +14,7 @@ from freehold.kernel.pen import Pen
 from freehold.kernel.registry import Registry
 from freehold.kernel.rules import Rules
 from freehold.kernel.settings import Settings
+from freehold.kernel.statements import Witness
 from freehold.kernel.subjects import SubjectKeys
 from freehold.store.interface import Store
 
@@ -36,3 +37,4 @@ class Rooms:
     epoch: Epoch
     pen: Pen
     sealer: Envelopes
+    witness: Witness

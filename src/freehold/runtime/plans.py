@@ -71,7 +71,7 @@ class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A whole plan. ``result`` is the node whose value the run ends with; ``runners`` the processes it wants."""
+    """A whole plan: ``result`` is the node whose value the run ends with, ``runners`` how many processes."""
 
     nodes: list[Node]
     result: str = ""
@@ -87,11 +87,23 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return digest(self.encoded())
 
 
+class Planned(msgspec.Struct, frozen=True):
+    """What a run pins: the plan as the planner gave it, and the version of the pack that it is for."""
+
+    plan: msgspec.Raw
+    version: str
+
+
 def read_plan(
-    data: bytes, *, steps: Collection[str], tools: Collection[str], sources: Collection[str]
+    data: bytes | msgspec.Raw,
+    *,
+    steps: Collection[str] | None,
+    tools: Collection[str],
+    sources: Collection[str],
 ) -> Plan:
     """Return the plan in ``data`` (JSON), validated against the pack's steps and the job's tools and sources.
 
+    ``steps`` None leaves out whether the pack has them, for a plan that was validated when it was pinned.
     Raises BadInput naming the node and the mistake.
     """
     try:
@@ -115,12 +127,17 @@ def read_plan(
 
 
 def _check_node(
-    node: Node, names: set[str], *, steps: Collection[str], tools: Collection[str], sources: Collection[str]
+    node: Node,
+    names: set[str],
+    *,
+    steps: Collection[str] | None,
+    tools: Collection[str],
+    sources: Collection[str],
 ) -> None:
     where = f"node {node.id!r}"
     if not (node.id.isascii() and node.id.replace("-", "").replace("_", "").isalnum() and len(node.id) <= 64):
         raise _wrong(f"{where}: a name is made of at most 64 letters, digits, - and _")
-    if node.step not in steps:
+    if steps is not None and node.step not in steps:
         raise _wrong(f"{where}: the pack has no step {node.step!r}")
     for name in node.needs:
         if name not in names:

@@ -1,0 +1,409 @@
+"""The engine: starts runs, takes them up again after a restart, and tells them what people decided.
+
+This is the embedded form of dispatch: runs live in the daemon's own loop, at most so many at once, the rest
+wait in the store. Everything that it knows of a run is in the run's document and in the journal.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from freehold.base import BadInput, FreeholdError, NotFound, StoreFailed
+from freehold.base.canonical import decode, digest, encode
+from freehold.kernel.asking import PARKED
+from freehold.kernel.books import Accounts
+from freehold.kernel.change import Change, Note
+from freehold.kernel.freeze import Frozen
+from freehold.kernel.kernel import Kernel
+from freehold.kernel.limits import Dimension, Limit
+from freehold.kernel.provenance import Trusted
+from freehold.kernel.scope import ApprovalRule, Scope
+from freehold.kernel.subjects import ESTATE
+from freehold.runtime.house import House
+from freehold.runtime.job import Job
+from freehold.runtime.run import LiveRun
+from freehold.store.interface import Drop, Put
+
+RUNS: Final = "run"
+MAX_LIVE: Final = 32
+ALIVE: Final = ("queued", "running", "waiting", "paused", "frozen")
+
+
+class RunDocument(msgspec.Struct, frozen=True):
+    """A run as the store knows it; ``state`` is queued, running, waiting, paused, frozen, or how it ended."""
+
+    id: str
+    job: str
+    agent: str
+    owner: str
+    pack: str
+    job_digest: str
+    policy_digest: str
+    started_us: int
+    state: str = "queued"
+    ended_us: int = 0
+    message: str = ""
+    trigger: str = "hand"
+    result_index: int = -1
+    failed: int = 0
+
+
+class Engine:
+    """All runs of one estate. ``policy_of`` reads a job's policy file as it is now."""
+
+    def __init__(
+        self, kernel: Kernel, house: House, policy_of: Callable[[Job], str], *, most: int = MAX_LIVE
+    ) -> None:
+        self._kernel = kernel
+        self._rooms = kernel.rooms
+        self._house = house
+        self._policy_of = policy_of
+        self._most = most
+        self._live: dict[str, LiveRun] = {}
+        self._queue: deque[tuple[str, Job]] = deque()
+        self._documents: dict[str, RunDocument] = {}
+        self._work: set[asyncio.Task[Any]] = set()
+        self._waiters: dict[str, list[asyncio.Future[RunDocument]]] = {}
+        self._closing = False
+        kernel.rooms.freezes.listen(self._frozen)
+
+    # ---- starting ------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        job: Job,
+        folders: Mapping[str, Path],
+        *,
+        only: Mapping[str, list[str]] | None = None,
+        trigger: str = "hand",
+    ) -> str:
+        """Start a run of ``job`` and return its id; its files and policy are pinned in the same commit.
+
+        ``folders`` are the job's sources by name; ``only`` names the files of a file drop. Raises Refused when
+        agent or owner may not act, BadInput for what cannot be read.
+        """
+        rooms = self._rooms
+        rooms.registry.chain_of(job.agent, job.name)
+        reason = rooms.freezes.reason(job.agent, job.name, "step.run")
+        if reason is not None:
+            raise BadInput(reason, remedy="Lift it first: freehold thaw", code="refused.frozen")
+        run = self._kernel.ids.new()
+        now_us = rooms.ledger.now_us()
+        policy = self._policy_of(job)
+        document = RunDocument(
+            run,
+            job.name,
+            job.agent,
+            job.owner,
+            job.pack,
+            job.digest,
+            digest(policy.encode()),
+            now_us,
+            trigger=trigger,
+        )
+        pinned = {
+            "job": msgspec.to_builtins(job),
+            "policy": policy,
+            "folders": {name: str(path) for name, path in folders.items()},
+        }
+        head = {"run": run, "job": job.name, "agent": job.agent, "owner": job.owner, "digest": job.digest}
+        subjects = (job.subject,) if job.subject else (ESTATE,)
+        note = Note("run.started", {**head, "policy": document.policy_digest}, pinned, subjects, run)
+        writes = self._house.pin_room.take(run, job, folders, only or {})
+        change = Change([note], [*writes, self._put(document)]).join(
+            rooms.budget.open_run(_accounts(document, job))
+        )
+        await rooms.ledger.commit(change)
+        self._documents[run] = document
+        self._take_in(run, job, policy)
+        return run
+
+    def _take_in(self, run: str, job: Job, policy: str) -> None:
+        self._house.policies[run] = policy
+        self._queue.append((run, job))
+        self._next()
+
+    def _next(self) -> None:
+        """Begin queued runs while there is room."""
+        while self._queue and len(self._live) < self._most and not self._closing:
+            run, job = self._queue.popleft()
+            self._spawn(self._begin(run, job))
+
+    async def _begin(self, run: str, job: Job, *, resumed: bool = False) -> None:
+        document = self._documents[run]
+        scope = self._scope(document, job)
+        live = self._live[run] = LiveRun(self._house, scope, job, self._ended)
+        self._set(run, state="running")
+        known = self._rooms.store.actions_of_run(run) if resumed else []
+        parked = {}
+        for kept in self._rooms.store.documents(PARKED, state=run) if resumed else ():
+            place = decode(kept.body)
+            parked[kept.key] = (str(place["node"]), int(place["item"]))
+        open_cards = {card.id for card in self._rooms.cards.waiting(self._rooms.ledger.now_us())}
+        try:
+            await live.begin(known, {card: place for card, place in parked.items() if card in open_cards})
+        except FreeholdError as error:
+            self._house.trouble(run, error)
+            live.halt("store" if isinstance(error, StoreFailed) else "trouble")
+
+    def _scope(self, document: RunDocument, job: Job) -> Scope:
+        rooms = self._rooms
+        principals = rooms.registry.chain_of(job.agent, job.name)
+        settings: dict[str, Any] = {}
+        if job.mail is not None:
+            settings = {"sender": job.mail.sender, "host": job.mail.host}
+        return Scope(
+            run=document.id,
+            job=job.name,
+            principals=principals,
+            accounts=rooms.budget.accounts(document.id),
+            grades=job.grades,
+            approval=ApprovalRule(job.approvals.four_eyes, job.approvals.expire_us),
+            trusted=trusted_of(job),
+            started_us=document.started_us,
+            settings=settings,
+            artifact=lambda address: self._house.tools.artifact(document.id, address),
+            policy_digest=document.policy_digest,
+        )
+
+    # ---- after a restart -----------------------------------------------------------------------------
+
+    def load(self) -> int:
+        """Take up every run that had not ended; returns how many. To be called once, in the daemon's loop."""
+        found = [
+            msgspec.json.decode(document.body, type=RunDocument)
+            for state in ALIVE
+            for document in self._rooms.store.documents(RUNS, state=state)
+        ]
+        for document in sorted(found, key=lambda one: one.id):
+            self._documents[document.id] = document
+            if document.state == "paused":
+                continue
+            self._spawn(self._resume(document.id))
+        return len(found)
+
+    async def _resume(self, run: str) -> None:
+        try:
+            job = self.job_of(run)
+        except FreeholdError as error:
+            await self._end(run, "failed", str(error))
+            return
+        await self._begin(run, job, resumed=True)
+
+    def job_of(self, run: str) -> Job:
+        """Return the job that a run pinned; raises Refused when it was forgotten with its subject."""
+        entry = next(self._rooms.store.entries_of_run(run), None)
+        private = self._rooms.ledger.open_payload(entry) if entry is not None else None
+        if private is None:
+            raise BadInput("What this run was started with was forgotten.", remedy="Start the job again.")
+        pinned = decode(private)
+        job = msgspec.convert(pinned["job"], Job)
+        self._house.policies[run] = pinned["policy"]
+        self._house.pin_room.open(run, job, {name: Path(path) for name, path in pinned["folders"].items()})
+        return job
+
+    # ---- what people do ------------------------------------------------------------------------------
+
+    def document(self, run: str) -> RunDocument:
+        """Return a run's document; raises NotFound."""
+        found = self._documents.get(run)
+        if found is not None:
+            return found
+        document = self._rooms.store.document(RUNS, run)
+        if document is None:
+            raise NotFound("There is no run of this id.", remedy="See: freehold runs")
+        return msgspec.json.decode(document.body, type=RunDocument)
+
+    def documents(self) -> list[RunDocument]:
+        """Return all runs, oldest first."""
+        stored = self._rooms.store.documents(RUNS)
+        found = {one.key: msgspec.json.decode(one.body, type=RunDocument) for one in stored}
+        return [found[key] for key in sorted(found | self._documents)]
+
+    def live(self, run: str) -> LiveRun | None:
+        """Return the run while it is being carried out."""
+        return self._live.get(run)
+
+    async def cancel(self, run: str, by: str) -> None:
+        """End a run; what it asked of people is withdrawn."""
+        self._must_live(run)
+        await self._rooms.ledger.commit(Change([Note("run.cancelled", {"run": run, "by": by}, run=run)]))
+        live = self._live.get(run)
+        if live is not None:
+            await live.cancel()
+        else:
+            self._queue = deque(item for item in self._queue if item[0] != run)
+            await self._end(run, "cancelled", "Cancelled by a person.")
+        await self.wait(run)
+
+    async def pause(self, run: str, by: str) -> None:
+        """Start no further step of a run, until it is resumed; its clock stands."""
+        self._must_live(run)
+        now_us = self._rooms.ledger.now_us()
+        change = Change([Note("run.paused", {"run": run, "by": by}, run=run)])
+        await self._rooms.ledger.commit(change.join(self._rooms.budget.pause(run, now_us)))
+        live = self._live.get(run)
+        if live is not None:
+            live.halt("paused")
+        await self._store(run, state="paused")
+
+    async def resume(self, run: str, by: str) -> None:
+        """Let a paused run go on."""
+        document = self._must_live(run)
+        if document.state != "paused":
+            raise BadInput(f"The run is {document.state}, not paused.", remedy="See: freehold runs")
+        change = Change([Note("run.resumed", {"run": run, "by": by}, run=run)])
+        await self._rooms.ledger.commit(
+            change.join(self._rooms.budget.resume(run, self._rooms.ledger.now_us()))
+        )
+        await self._store(run, state="running")
+        self._again(run)
+
+    def decided(self, card: str) -> None:
+        """Tell the run whose card was decided; a run that is not live finds it when it is taken up."""
+        for live in list(self._live.values()):
+            if card in live.waiting:
+                live.decided(card)
+
+    def thawed(self) -> None:
+        """Take up the runs that stood still and may go on."""
+        for run, live in list(self._live.items()):
+            job = live.job
+            if (
+                live.halted == "frozen"
+                and self._rooms.freezes.reason(job.agent, job.name, "step.run") is None
+            ):
+                self._again(run)
+
+    async def reopened(self) -> None:
+        """Take up the runs that the store's failure halted."""
+        for run, live in list(self._live.items()):
+            if live.halted == "store":
+                self._again(run)
+
+    def _again(self, run: str) -> None:
+        """Carry a run on from its records."""
+        self._live.pop(run, None)
+        self._spawn(self._resume(run))
+
+    def _frozen(self, frozen: Frozen) -> None:
+        """Something was frozen, this very moment: kill its runners, start nothing more of it."""
+        for live in list(self._live.values()):
+            job = live.job
+            if self._rooms.freezes.reason(job.agent, job.name, "step.run") is not None:
+                live.halt("frozen")
+
+    def _must_live(self, run: str) -> RunDocument:
+        document = self.document(run)
+        if document.state not in ALIVE:
+            raise BadInput(f"The run has ended: it is {document.state}.", remedy="See: freehold runs")
+        return document
+
+    # ---- ending --------------------------------------------------------------------------------------
+
+    async def wait(self, run: str) -> RunDocument:
+        """Return the run's document once it has ended."""
+        document = self.document(run)
+        if document.state not in ALIVE:
+            return document
+        future: asyncio.Future[RunDocument] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(run, []).append(future)
+        return await future
+
+    def _ended(self, live: LiveRun, state: str, message: str) -> None:
+        self._spawn(self._end(live.scope.run, state, message, live))
+
+    async def _end(self, run: str, state: str, message: str, live: LiveRun | None = None) -> None:
+        rooms = self._rooms
+        now_us = rooms.ledger.now_us()
+        result = live.result_index() if live is not None else -1
+        document = msgspec.structs.replace(
+            self._documents[run], state=state, ended_us=now_us, message="" if state == "done" else _public(message),
+            result_index=result, failed=live.failed() if live is not None else 0,
+        )  # fmt: skip
+        head = {"run": run, "state": state}
+        note = Note("run.ended", head, {"message": message}, self._subjects(live), run)
+        drops: list[Put | Drop] = [
+            Drop(PARKED, kept.key) for kept in rooms.store.documents(PARKED, state=run)
+        ]
+        change = Change([note], [*drops, self._put(document)]).join(rooms.budget.close_run(run, now_us))
+        change = change.join(rooms.cards.withdraw(run, "The run has ended."))
+        with contextlib.suppress(StoreFailed):
+            await rooms.ledger.commit(change)
+        self._live.pop(run, None)
+        self._documents.pop(run, None)
+        self._house.pin_room.close(run)
+        self._house.policies.pop(run, None)
+        self._house.publish(run, {"event": "ended", "state": state, "message": message})
+        for future in self._waiters.pop(run, ()):
+            if not future.done():
+                future.set_result(document)
+        self._next()
+
+    @staticmethod
+    def _subjects(live: LiveRun | None) -> tuple[str, ...]:
+        return (live.job.subject,) if live is not None and live.job.subject else (ESTATE,)
+
+    async def close(self) -> None:
+        """Stop for now: runners are killed, nothing new starts; everything goes on after a restart."""
+        self._closing = True
+        for live in list(self._live.values()):
+            live.halt("closing")
+        if self._work:
+            await asyncio.wait(self._work, timeout=5.0)
+
+    # ---- documents -----------------------------------------------------------------------------------
+
+    def _set(self, run: str, **changes: Any) -> None:
+        self._documents[run] = msgspec.structs.replace(self._documents[run], **changes)
+
+    async def _store(self, run: str, **changes: Any) -> None:
+        self._set(run, **changes)
+        await self._rooms.ledger.write([], [self._put(self._documents[run])])
+
+    @staticmethod
+    def _put(document: RunDocument) -> Put:
+        return Put(RUNS, document.id, encode(msgspec.to_builtins(document)), document.state)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._house.trouble("-", error)
+
+
+def _accounts(document: RunDocument, job: Job) -> Accounts:
+    """Return the accounts that a run is charged to, with the limits that its job sets for a run."""
+    limits = job.budget.run
+    amounts: dict[Dimension, int | None] = {
+        "money_micro": limits.money_micro,
+        "tokens": limits.tokens,
+        "actions": limits.actions,
+        "cpu_us": limits.cpu_us,
+    }
+    where = f"`budget.run` in jobs/{job.name}.md"
+    found = [Limit("run", name, amount, where) for name, amount in amounts.items() if amount is not None]
+    return Accounts(
+        run=document.id, job=job.name, agent=job.agent, owner=job.owner, limits=tuple(found),
+        wall_us=limits.wall_us, wall_where=f"`budget.run.wall` in jobs/{job.name}.md",
+        opened_us=document.started_us,
+    )  # fmt: skip
+
+
+def trusted_of(job: Job) -> Trusted:
+    """Return the values that the owner wrote into the job file, by the field that they may choose."""
+    return Trusted.from_rights(job.may)
+
+
+def _public(message: str) -> str:
+    """Return what may stand in a run's document: that it failed; why is sealed in the journal's note."""
+    return "See the run's record." if message else ""

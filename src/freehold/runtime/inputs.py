@@ -1,0 +1,111 @@
+"""Puts a step's inputs together from the journal, with the label of everything that they were made of."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from freehold.base import BadInput, Unavailable
+from freehold.base.canonical import encode_trusted
+from freehold.kernel.labels import Label
+from freehold.runtime.graph import Graph, ItemState, NodeState
+from freehold.runtime.records import Records, Value, array
+
+MAX_IN_FRAME: Final = 512 << 10
+NULL: Final = msgspec.Raw(b"null")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a step is started with. ``digest`` names the records it was made of, for the step's own record."""
+
+    item: msgspec.Raw
+    inputs: dict[str, msgspec.Raw]
+    label: Label
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where inputs are read from: the journal, the pinned files of a source, and the job's own label."""
+
+    records: Records
+    pinned: Callable[[str, int], Value]
+    base: Label
+
+
+def gather(sources: Sources, graph: Graph, state: NodeState, item: int) -> Inputs:
+    """Return the inputs of one item; raises Refused when one of them was sealed for a forgotten subject.
+
+    A node that fans out comes in as a list, null for an item that failed. Which records were used is part
+    of the step's digest, so a step that would run on other inputs than before is found out as diverged.
+    """
+    label, used = sources.base, hashlib.sha256()
+    value = NULL
+    if state.streams_from is not None:
+        value, label = _one(sources, state.streams_from, item, label)
+        used.update(b"%d" % state.streams_from.results[item])
+    elif state.node.source is not None:
+        pinned = sources.pinned(state.node.source, item)
+        value, label = msgspec.Raw(pinned.data), label.join(pinned.label)
+    elif state.node.each is not None:
+        upstream = graph.nodes[state.node.each]
+        value, label = _element(sources, upstream, item, label)
+        used.update(b"%d" % upstream.results[0])
+    inputs: dict[str, msgspec.Raw] = {}
+    for name in state.node.needs:
+        upstream = graph.nodes[name]
+        if not upstream.fans_out:
+            inputs[name], label = _one(sources, upstream, 0, label)
+        else:
+            inputs[name], label = _all(sources, upstream, label)
+        used.update(b"%s\0" % name.encode())
+        used.update(upstream.results.tobytes())
+    return Inputs(value, inputs, label, used.hexdigest())
+
+
+def _one(sources: Sources, upstream: NodeState, item: int, label: Label) -> tuple[msgspec.Raw, Label]:
+    found = sources.records.value(upstream.results[item])
+    return msgspec.Raw(found.data), label.join(found.label)
+
+
+def _element(sources: Sources, upstream: NodeState, item: int, label: Label) -> tuple[msgspec.Raw, Label]:
+    found = sources.records.value(upstream.results[0])
+    elements = msgspec.json.decode(found.data, type=list[msgspec.Raw])
+    if item >= len(elements):
+        raise BadInput(f"The step {upstream.node.step!r} no longer has an element {item}.")
+    return elements[item], label.join(found.label)
+
+
+def _all(sources: Sources, upstream: NodeState, label: Label) -> tuple[msgspec.Raw, Label]:
+    values: list[bytes | None] = []
+    for item in range(upstream.total or 0):
+        if upstream.states[item] != ItemState.DONE:
+            values.append(None)
+            continue
+        found = sources.records.value(upstream.results[item])
+        values.append(found.data)
+        label = label.join(found.label)
+    return array(values), label
+
+
+def handed_over(workspace: Path, step: int, inputs: Inputs) -> Inputs:
+    """Return inputs that fit into one message; larger ones are put into a file of the workspace first."""
+    size = len(inputs.item) + sum(len(value) for value in inputs.inputs.values())
+    if size <= MAX_IN_FRAME:
+        return inputs
+    name = f"inputs-{step}.json"
+    content = msgspec.json.encode({"item": inputs.item, "inputs": inputs.inputs})
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(workspace / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise Unavailable(f"The workspace cannot be written: {error.strerror}.") from error
+    pointer = msgspec.Raw(encode_trusted({"$file": name}))
+    return Inputs(pointer, {}, inputs.label, inputs.digest)

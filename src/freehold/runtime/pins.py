@@ -1,0 +1,154 @@
+"""The files of a run's sources, pinned when it begins: path, size and digest, each sealed for its subject.
+
+A run reads what it pinned or nothing: a file that changed since is refused. Paths are personal (they name
+people), so they lie sealed, and the journal knows a file by its place in the list alone.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from freehold.base import BadInput, NotFound, Refused
+from freehold.base.canonical import decode, encode
+from freehold.kernel.labels import Confidentiality, Integrity, Label
+from freehold.kernel.rooms import Rooms
+from freehold.runtime.job import Job
+from freehold.runtime.workspace import files_inside, read_inside
+from freehold.store.interface import Put
+
+PINS: Final = "pin"
+MAX_FILE_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One pinned file."""
+
+    source: str
+    path: str
+    size: int
+    digest: str
+    label: Label
+
+    def plain(self) -> dict[str, Any]:
+        """Return what a pack sees of it."""
+        return {"source": self.source, "path": self.path, "size": self.size, "digest": self.digest}
+
+
+class Pins:
+    """The pinned files of all runs; read from the store when they are asked for."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._folders: dict[tuple[str, str], Path] = {}
+        self._found: dict[tuple[str, str], list[Pin]] = {}
+
+    def take(
+        self, run: str, job: Job, folders: Mapping[str, Path], only: Mapping[str, list[str]]
+    ) -> list[Put]:
+        """Return the documents that pin every source of a job; ``only`` names the files of a file drop.
+
+        Raises BadInput for a folder that cannot be read and for a file that changes while it is read.
+        """
+        writes: list[Put] = []
+        for name in sorted(job.sources):
+            folder = folders[name]
+            paths = only.get(name)
+            pins = [self._pin(job, name, folder, path) for path in (paths or _paths(name, folder))]
+            self._rooms.keys.ensure({subject for pin in pins for subject in pin.label.subjects})
+            for number, pin in enumerate(pins):
+                row = {"path": pin.path, "size": pin.size, "digest": pin.digest}
+                sealed = self._rooms.sealer.seal(encode(row), tuple(pin.label.subjects))
+                writes.append(Put(PINS, f"{run}/{name}/{number:06d}", sealed, run))
+            self._found[run, name] = pins
+            self._folders[run, name] = folder
+        return writes
+
+    def open(self, run: str, job: Job, folders: Mapping[str, Path]) -> None:
+        """Say where a run's sources lie; to be called when a run is taken up again."""
+        for name in job.sources:
+            self._folders[run, name] = folders[name]
+
+    def close(self, run: str) -> None:
+        """Forget what is held in memory of a run that has ended."""
+        for key in [key for key in self._folders if key[0] == run]:
+            self._folders.pop(key, None)
+            self._found.pop(key, None)
+
+    def all(self, run: str, source: str) -> list[Pin]:
+        """Return the pinned files of a source, in their order; raises NotFound for a source the job lacks."""
+        if (run, source) not in self._folders:
+            raise NotFound(
+                f"The job has no source {source[:80]!r}.", remedy="Name it under `sources` in the job file."
+            )
+        found = self._found.get((run, source))
+        if found is None:
+            prefix = f"{run}/{source}/"
+            documents = self._rooms.store.documents(PINS, prefix=prefix)
+            found = self._found[run, source] = [self._read(source, document.body) for document in documents]
+        return found
+
+    def find(self, run: str, source: str, path: str) -> Pin:
+        """Return one pinned file by its path; raises NotFound."""
+        for pin in self.all(run, source):
+            if pin.path == path:
+                return pin
+        raise NotFound(
+            f"The source {source!r} has no file {path[:200]!r} in this run.", remedy="List the source."
+        )
+
+    def read(self, run: str, source: str, path: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+        """Return a pinned file's contents; raises Refused when they are not those that were pinned."""
+        pin = self.find(run, source, path)
+        folder = _opened(source, self._folders[run, source])
+        try:
+            data = read_inside(folder, path, max_bytes)
+        finally:
+            os.close(folder)
+        if hashlib.sha256(data).hexdigest() != pin.digest:
+            raise Refused(
+                f"The file {path!r} has changed since this run began.",
+                remedy="Run the job again to read it as it is now.",
+                code="refused.changed",
+            )
+        return data
+
+    def _pin(self, job: Job, source: str, folder: Path, path: str) -> Pin:
+        handle = _opened(source, folder)
+        try:
+            data = read_inside(handle, path, MAX_FILE_BYTES)
+        finally:
+            os.close(handle)
+        digest = hashlib.sha256(data).hexdigest()
+        return Pin(source, path, len(data), digest, _label(source, job.subject or f"file:{digest}"))
+
+    def _read(self, source: str, sealed: bytes) -> Pin:
+        row = decode(self._rooms.sealer.open(sealed))
+        names = [self._rooms.keys.name_of(member) for member in decode(sealed)["m"]]
+        return Pin(source, row["path"], row["size"], row["digest"], _label(source, names[0]))
+
+
+def _label(source: str, subject: str) -> Label:
+    """Return the label of a source's file: a stranger wrote it, and it is about its subject."""
+    return Label(Integrity.STRANGER, Confidentiality.CONFIDENTIAL, (f"source:{source}",), (subject,))
+
+
+def _paths(source: str, folder: Path) -> list[str]:
+    handle = _opened(source, folder)
+    try:
+        return [path for path in files_inside(handle) if not Path(path).name.startswith(".")]
+    finally:
+        os.close(handle)
+
+
+def _opened(source: str, folder: Path) -> int:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise BadInput(
+            f"The folder of source {source!r} ({folder}) cannot be read: {error.strerror}.",
+            remedy="Make it, or name another folder under `sources` in the job file.",
+        ) from error

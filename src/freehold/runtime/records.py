@@ -1,0 +1,35 @@
+"""Reads results back out of the journal, with their labels; the runtime's only way to a value that was recorded."""
+
+import msgspec
+
+from freehold.base import Corrupt, Refused
+from freehold.kernel.pen import Value
+from freehold.kernel.rooms import Rooms
+
+__all__ = ["Records", "Value", "array"]
+
+
+class Records:
+    """The values of one estate's journal."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def value(self, index: int) -> Value:
+        """Return the value of the RESULT at ``index``; raises Refused when its subject was forgotten."""
+        entry = self._rooms.store.entry(index)
+        if entry is None:
+            raise Corrupt(f"The journal has no entry {index}, which a run's record names.")
+        value = self._rooms.pen.value(entry)
+        if value is None:
+            raise Refused(
+                "This result was sealed for a subject that was forgotten.",
+                remedy="Run the job again without it.",
+                code="refused.forgotten",
+            )
+        return value
+
+
+def array(values: list[bytes | None]) -> msgspec.Raw:
+    """Return recorded values as one JSON array; a missing one is null."""
+    return msgspec.Raw(b"[" + b",".join(value if value is not None else b"null" for value in values) + b"]")

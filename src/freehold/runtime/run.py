@@ -1,0 +1,492 @@
+"""One run, alive in the daemon: it walks its plan, a step at a time, each through the gate.
+
+The journal is the only durable record of steps; what is kept here is a byte and an index an item, and the
+contents of the steps that are running now. The engine makes it, starts it, and tells it what people decided.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+import msgspec
+
+from freehold.base import BadInput, FreeholdError, Internal, Refused, StoreFailed, action_id
+from freehold.kernel.scope import Record, Request, Scope
+from freehold.kernel.tools import Intent, Outcome
+from freehold.runtime.graph import Graph, ItemState, NodeState
+from freehold.runtime.house import House
+from freehold.runtime.inputs import Inputs, gather, handed_over
+from freehold.runtime.job import Job
+from freehold.runtime.plans import Plan, Planned
+from freehold.runtime.session import Call, RunnerLost, Session
+from freehold.runtime.toolbox import Asker
+from freehold.store.interface import Cost, RunAction
+from freehold.wire import messages as m
+
+PLAN_NODE: Final = "$plan"
+PARK_GRACE_S: Final = 0.5
+PLAN_LIMIT_S: Final = 60.0
+CANCEL_GRACE_S: Final = 5.0
+MAX_BACKOFF_S: Final = 60.0
+IN_RUN: Final = frozenset({"artifact.put", "artifact.get"})
+"""Tools that a step need not name: what they touch never leaves the run."""
+
+_ANSWERS: Final[dict[str, Literal["done", "not_done", "unknown", "refused", "proposed"]]] = {
+    "done": "done", "not_done": "not_done", "unknown": "unknown", "refused": "refused", "proposed": "proposed",
+}  # fmt: skip
+
+
+class Parked(FreeholdError):
+    """A step waits for a person; its process is let go until the card is decided."""
+
+
+class LiveRun:
+    """A run that is being carried out. ``ended`` is called once, with how it ended."""
+
+    def __init__(
+        self, house: House, scope: Scope, job: Job, ended: Callable[["LiveRun", str, str], None]
+    ) -> None:
+        self.house = house
+        self.scope = scope
+        self.job = job
+        self.graph: Graph | None = None
+        self.sessions: list[Session] = []
+        self.halted = ""
+        self.failures: dict[tuple[str, int], int] = {}
+        self.messages: dict[tuple[str, int], str] = {}
+        self.waiting: dict[str, tuple[str, int]] = {}
+        self._calls: dict[str, tuple[Session, Call, m.Perform]] = {}
+        self._ended = ended
+        self._over = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._retries: dict[asyncio.TimerHandle, tuple[NodeState, int]] = {}
+        self._opening = asyncio.Lock()
+        self._version = ""
+        self._restored: dict[str, dict[int, RunAction]] = {}
+        self._sources = house.sources_of(scope.run, job)
+        self.workspace = house.workspace(scope.run)
+
+    def _graph(self) -> Graph:
+        if self.graph is None:
+            raise Internal("The run has no plan yet.")
+        return self.graph
+
+    # ---- beginning -----------------------------------------------------------------------------------
+
+    async def begin(self, known: list[RunAction], parked: dict[str, tuple[str, int]]) -> None:
+        """Plan, or take up what an earlier life of the run recorded, and start what may start."""
+        for action in known:
+            if action.ordinal == 0 and action.status == "done":
+                self._restored.setdefault(action.node, {})[action.item] = action
+        for action in known:
+            finished = action.item in self._restored.get(action.node, ())
+            if not finished:
+                self.scope.known[action.action] = action
+        self.waiting = parked
+        try:
+            plan = await self._plan()
+        except Refused as error:
+            if error.code == "refused.frozen":
+                self.halt("frozen")
+                return
+            self._finish("failed", str(error))
+            return
+        except FreeholdError as error:
+            self._finish("failed", str(error))
+            return
+        self.graph = Graph(plan)
+        self.pump()
+
+    async def _plan(self) -> Plan:
+        """Return the run's plan: the recorded one, or the planner's, journaled as a step like any other."""
+        house, done = self.house, self._restored.pop(PLAN_NODE, {}).get(0)
+        if done is not None and done.result_index is not None:
+            planned = msgspec.json.decode(house.records.value(done.result_index).data, type=Planned)
+            self._version = planned.version
+            return house.read_plan(planned.plan, self.job, None)
+        session = await self._session()
+        call = session.begin(PLAN_NODE, 0, house.job_label(self.job), frozenset())
+        request = Request(
+            self.scope, PLAN_NODE, 0, 0, house.step_tool, {"step": PLAN_NODE, "job": self.job.digest},
+            session.label(call), max_cost=Cost(actions=1, cpu_us=house.plan_cpu_us),
+        )  # fmt: skip
+
+        async def effect(intent: Intent) -> Outcome:
+            ask = m.MakePlan(step=call.number, job=house.job_view(self.job))
+            outcome = await self._on_runner(session, call, ask, PLAN_LIMIT_S)
+            if outcome.status != "done":
+                return outcome
+            try:
+                house.read_plan(outcome.value, self.job, session.steps)
+            except BadInput as error:
+                return replace(outcome, status="not_done", value=b"null", message=str(error))
+            planned = Planned(msgspec.Raw(outcome.value), session.version)
+            return replace(outcome, value=msgspec.json.encode(planned))
+
+        record = await house.gate.perform(request, effect)
+        session.finish(call)
+        if record.status != "done":
+            message = record.message or "The pack's planner gave no plan."
+            raise Refused(message, remedy=record.remedy, code=record.code or "refused.plan")
+        self._version = session.version
+        return house.read_plan(msgspec.json.decode(record.value, type=Planned).plan, self.job, None)
+
+    # ---- the walk ------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Start every step that may start now; see whether the run has come to its end or to a wait."""
+        graph = self.graph
+        if graph is None or self.halted or self._over:
+            return
+        self._open_nodes(graph)
+        room = self.house.max_active_steps - graph.active
+        for state in reversed(graph.nodes.values()):
+            while room > 0 and (item := state.take()) is not None:
+                room -= 1
+                self._spawn(self._step(state, item))
+        if graph.settled:
+            self._finish(*self._verdict(graph))
+        elif graph.active == 0 and not self._retries and graph.parked:
+            self._release()
+            self.house.publish(self.scope.run, {"event": "waiting", "cards": sorted(self.waiting)})
+
+    def _open_nodes(self, graph: Graph) -> None:
+        opened = True
+        while opened:
+            opened = False
+            for state in list(graph.openable()):
+                opened = True
+                if graph.blocked(state):
+                    graph.skip(state)
+                    continue
+                state.open(self._total(graph, state))
+                self._restore(graph, state)
+                graph.opened(state)
+
+    def _total(self, graph: Graph, state: NodeState) -> int:
+        if state.streams_from is not None:
+            return state.streams_from.total or 0
+        if state.node.source is not None:
+            return self.house.pins(self.scope.run, state.node.source)
+        if state.node.each is None:
+            return 1
+        return len(self._elements(graph.nodes[state.node.each]))
+
+    def _elements(self, upstream: NodeState) -> list[msgspec.Raw]:
+        data = self.house.records.value(upstream.results[0]).data
+        try:
+            return msgspec.json.decode(data, type=list[msgspec.Raw])
+        except msgspec.DecodeError as error:
+            raise BadInput(f"The step {upstream.node.step!r} was to return a list and did not.") from error
+
+    def _restore(self, graph: Graph, state: NodeState) -> None:
+        for item, action in self._restored.pop(state.node.id, {}).items():
+            if item < (state.total or 0) and action.result_index is not None:
+                graph.restore(state, item, action.result_index)
+        for node, item in self.waiting.values():
+            if (
+                node == state.node.id
+                and item < (state.total or 0)
+                and state.states[item] == ItemState.PENDING
+            ):
+                state.move(item, ItemState.PARKED)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.house.trouble(self.scope.run, error)
+            if not self._over:
+                self.halt("trouble")
+
+    async def _step(self, state: NodeState, item: int) -> None:
+        """Carry out one item of a node and move the graph by what its record says."""
+        call: Call | None = None
+        try:
+            session = await self._session()
+            inputs = gather(self._sources, self._graph(), state, item)
+            call = session.begin(state.node.id, item, inputs.label, frozenset(state.node.tools))
+            record = await self._perform_step(session, call, state, inputs)
+            session.finish(call)
+        except StoreFailed as error:
+            state.stop(item, ItemState.PENDING)
+            state.offer(item)
+            self.halt("store")
+            self.house.trouble(self.scope.run, error)
+            return
+        except FreeholdError as error:
+            record = Record("", "not_done", code=error.code, message=str(error))
+        self._moved(state, item, record, call)
+        self.pump()
+
+    async def _perform_step(self, session: Session, call: Call, state: NodeState, inputs: Inputs) -> Record:
+        node = state.node
+        request = Request(
+            self.scope, node.id, call.item, 0, self.house.step_tool, {"step": node.step, "in": inputs.digest},
+            session.label(call), max_cost=Cost(actions=1, cpu_us=node.cpu_s * 1_000_000),
+        )  # fmt: skip
+        attempt = self.failures.get((node.id, call.item), 0) + 1
+
+        def effect(intent: Intent) -> Any:
+            values = handed_over(self.workspace, call.number, inputs)
+            start = m.Start(
+                step=call.number, function=node.step, item=values.item, inputs=values.inputs, attempt=attempt,
+                params=node.params,
+            )  # fmt: skip
+            return self._on_runner(session, call, start, float(node.time_limit_s))
+
+        return await self.house.gate.perform(request, effect)
+
+    async def _on_runner(self, session: Session, call: Call, ask: m.Message, limit_s: float) -> Outcome:
+        """Have the runner do what ``ask`` says; a read, so whatever goes wrong is merely not done."""
+        try:
+            session.handle.send(ask)
+            async with asyncio.timeout(limit_s):
+                message = await call.future
+        except TimeoutError:
+            session.cancel(call)
+            if not session.calls:
+                session.end()
+            return Outcome("not_done", message=f"The step took longer than {limit_s:g} s.")
+        except Parked as error:
+            session.cancel(call)
+            return Outcome("not_done", spent=self._burnt(session), message=error.message)
+        except RunnerLost as error:
+            return Outcome("not_done", message=error.message)
+        if isinstance(message, m.Failed):
+            spent = self._burnt(session)
+            self.messages[call.node, call.item] = message.message
+            call.retry = message.retry
+            return Outcome("not_done", spent=spent, message=message.message)
+        return Outcome("done", bytes(message.value), session.label(call), self._burnt(session))
+
+    @staticmethod
+    def _burnt(session: Session) -> Cost | None:
+        cpu_us = session.cpu_us()
+        return None if cpu_us is None else Cost(actions=1, cpu_us=cpu_us)
+
+    def _moved(self, state: NodeState, item: int, record: Record, call: Call | None) -> None:
+        """Move the graph by the record of a step."""
+        graph, key = self.graph, (state.node.id, item)
+        if graph is None:
+            raise Internal("A step ended before the run had a plan.")
+        if record.status == "done":
+            self._forget(state.node.id, item, call)
+            self.failures.pop(key, None)
+            graph.settle(state, item, ItemState.DONE, record.result_index)
+        elif call is not None and call.parked:
+            state.stop(item, ItemState.PARKED)
+            if not any(place == key for place in self.waiting.values()):
+                state.offer(item)
+        elif self.halted or record.code == "refused.frozen":
+            state.stop(item, ItemState.PENDING)
+            state.offer(item)
+            if record.code == "refused.frozen":
+                self.halt("frozen")
+        else:
+            self._failed(graph, state, item, record, call)
+        self.house.publish(self.scope.run, {"event": "node", **state.summary()})
+
+    def _failed(self, graph: Graph, state: NodeState, item: int, record: Record, call: Call | None) -> None:
+        key = (state.node.id, item)
+        if record.code.startswith("refused.budget") and graph.active > 1:
+            state.stop(item, ItemState.PENDING)
+            self._later(0.05, state, item)
+            return
+        tried = self.failures[key] = self.failures.get(key, 0) + 1
+        self.messages[key] = record.message
+        may_help = record.status != "refused" and (call is None or call.retry is not False)
+        if may_help and tried <= max(state.node.retries, 2 if call is not None and call.retry is None else 0):
+            state.stop(item, ItemState.PENDING)
+            self._later(min(MAX_BACKOFF_S, 0.1 * 4 ** (tried - 1)) * random.uniform(0.5, 1.0), state, item)
+            return
+        self._forget(state.node.id, item, call)
+        graph.settle(state, item, ItemState.FAILED)
+
+    def _later(self, delay_s: float, state: NodeState, item: int) -> None:
+        def again() -> None:
+            self._retries.pop(timer, None)
+            state.offer(item)
+            self.pump()
+
+        timer = asyncio.get_running_loop().call_later(delay_s, again)
+        self._retries[timer] = (state, item)
+
+    def _forget(self, node: str, item: int, call: Call | None) -> None:
+        self.scope.known.pop(action_id(self.scope.run, node, item, 0), None)
+        for identifier in call.actions if call is not None else ():
+            self.scope.known.pop(identifier, None)
+
+    # ---- what a step asks for ------------------------------------------------------------------------
+
+    async def perform(self, session: Session, call: Call, message: m.Perform) -> m.Answer | None:
+        """Take what a step asks for to the gate and return the answer; None while it waits for a person."""
+        house, tool = self.house, self.house.tools.tool(message.tool, self.job, message.args)
+        label = session.label(call)
+        place = (self.scope, call.node, call.item, max(1, message.ordinal))
+        if tool is None or not (tool.name in call.tools or tool.name in IN_RUN):
+            request = Request(*place, house.unknown_tool, {"tool": message.tool[:64]}, label)
+            wrong = Refused(
+                f"The plan does not let step {call.node!r} use {message.tool[:64]!r}.",
+                remedy="Name the tool at that node in the pack's planner.",
+                code="refused.plan",
+            )
+            record = await house.gate.refuse(request, wrong)
+            return _answer(message.seq, record)
+        request = Request(*place, tool, message.args, label, blob=message.blob)
+        asker = Asker(self.scope.run, self.job, self.workspace, label)
+        record = await house.gate.perform(request, house.tools.effector(tool.name, asker))
+        if record.action not in call.actions:
+            call.actions.append(record.action)
+        if record.status == "parked":
+            self._park(session, call, message, record.card)
+            return None
+        if record.label is not None:
+            session.show(call, record.label)
+        blob = None
+        if record.status == "done":
+            try:
+                blob, record = house.tools.contents(tool.name, asker, record)
+            except FreeholdError as error:
+                record = msgspec.structs.replace(
+                    record, status="not_done", code=error.code, message=error.message, remedy=error.remedy
+                )
+        return _answer(message.seq, record, blob)
+
+    def _park(self, session: Session, call: Call, message: m.Perform, card: str) -> None:
+        call.parked.add(card)
+        self.waiting[card] = (call.node, call.item)
+        self._calls[card] = (session, call, message)
+        self.house.publish(self.scope.run, {"event": "card", "card": card})
+        asyncio.get_running_loop().call_later(PARK_GRACE_S, self._unload, session, call)
+
+    def _unload(self, session: Session, call: Call) -> None:
+        """Let a step's process go while it only waits for people."""
+        if call.parked and not call.performing and not call.future.done():
+            for card in call.parked:
+                self._calls.pop(card, None)
+            call.future.set_exception(Parked("The step waits for a person."))
+
+    def decided(self, card: str) -> None:
+        """A person decided a card: ask the gate again, in the same step or in the step started anew."""
+        place = self.waiting.pop(card, None)
+        live = self._calls.pop(card, None)
+        if live is not None:
+            session, call, message = live
+            call.parked.discard(card)
+            session.take_again(call, message)
+        elif place is not None and self.graph is not None:
+            state = self.graph.nodes.get(place[0])
+            if state is not None and state.total is not None and state.states[place[1]] == ItemState.PARKED:
+                state.offer(place[1])
+        self.pump()
+
+    # ---- runners -------------------------------------------------------------------------------------
+
+    async def _session(self) -> Session:
+        """Return the runner with the least to do; takes another one while the plan wants more."""
+        wanted = self.graph.plan.runners if self.graph is not None else 1
+        async with self._opening:
+            self.sessions = [session for session in self.sessions if session.lost is None]
+            idle = min(self.sessions, key=lambda session: len(session.calls), default=None)
+            if idle is not None and (not idle.calls or len(self.sessions) >= wanted):
+                return idle
+            session = Session(await self.house.pool.take(), self.perform, self._progress, self._trouble)
+            try:
+                await session.load(
+                    self.house.load_message(self.scope.run, self.job), self.house.load_timeout_s
+                )
+                if self._version not in ("", session.version):
+                    raise BadInput(
+                        f"This run began with version {self._version} of its pack, and {session.version} is installed.",
+                        remedy="Install that version again, or cancel the run and start a new one.",
+                        code="input.pack-version",
+                    )
+            except FreeholdError:
+                session.end()
+                raise
+            self.sessions.append(session)
+            return session
+
+    def _trouble(self, error: FreeholdError) -> None:
+        """The gate could not carry an action through: the store stopped, or our own mistake."""
+        self.house.trouble(self.scope.run, error)
+        if not self._over:
+            self.halt("store" if isinstance(error, StoreFailed) else "trouble")
+
+    def _progress(self, call: Call, progress: m.Progress) -> None:
+        self.house.publish(
+            self.scope.run,
+            {
+                "event": "progress", "node": call.node, "item": call.item, "done": progress.done,
+                "total": progress.total, "text": progress.text,
+            },
+        )  # fmt: skip
+
+    def _release(self) -> None:
+        for session in self.sessions:
+            session.end()
+        self.sessions = []
+
+    # ---- stopping ------------------------------------------------------------------------------------
+
+    def halt(self, why: str) -> None:
+        """Start nothing more and, except for a pause, kill the runners; what is recorded stays."""
+        self.halted = self.halted or why
+        for timer, (state, item) in self._retries.items():
+            timer.cancel()
+            state.offer(item)
+        self._retries.clear()
+        if why != "paused":
+            self._release()
+        self.house.publish(self.scope.run, {"event": "halted", "why": why})
+
+    async def cancel(self) -> None:
+        """End the run: runners are killed; effects in flight get their grace, and are unknown after it."""
+        self.halt("cancelled")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CANCEL_GRACE_S)
+        for task in list(self._tasks):
+            task.cancel()
+        self._finish("cancelled", "Cancelled by a person.")
+
+    def _finish(self, state: str, message: str) -> None:
+        if not self._over:
+            self._over = True
+            self._release()
+            self._ended(self, state, message)
+
+    def result_index(self) -> int:
+        """Return where the journal holds the run's result; -1 where there is none."""
+        graph = self.graph
+        last = graph.nodes.get(graph.plan.result) if graph is not None and graph.plan.result else None
+        return last.results[0] if last is not None and last.total else -1
+
+    def failed(self) -> int:
+        """Return how many items failed and were set aside."""
+        return self.graph.count(ItemState.FAILED) if self.graph is not None else 0
+
+    def _verdict(self, graph: Graph) -> tuple[str, str]:
+        last = graph.nodes.get(graph.plan.result) if graph.plan.result else None
+        failed = graph.count(ItemState.FAILED)
+        if last is not None and not last.fans_out and last.states[0] != ItemState.DONE:
+            reason = next(iter(self.messages.values()), "")
+            return "failed", reason or "The step that gives the run's result did not finish."
+        return "done", f"{failed} items failed and were set aside." if failed else ""
+
+
+def _answer(seq: int, record: Record, blob: bytes | None = None) -> m.Answer:
+    status = _ANSWERS.get(record.status)
+    if status is None:
+        raise Internal(f"A record with status {record.status!r} cannot be an answer.")
+    return m.Answer(
+        seq=seq,
+        status=status, record=record.action, value=msgspec.Raw(record.value), blob=blob,
+        code=record.code, message=record.message, remedy=record.remedy,
+    )  # fmt: skip

@@ -1,0 +1,252 @@
+"""One runner at work for one run, seen from the daemon: what it was shown, what it was asked, what it burns.
+
+The socketpair is its identity: a step number that this daemon did not give to this runner is a breach of the
+protocol and ends it. CPU is read from the kernel's clock of the process, never taken from its word.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from freehold.base import BadInput, FreeholdError, ProtocolError, Unavailable
+from freehold.kernel.labels import Context, Label
+from freehold.wire import messages as m
+
+MAX_OUTSTANDING: Final = 256
+MAX_SILENCE_S: Final = 30.0
+
+
+class RunnerLost(Unavailable):
+    """The runner died or was killed before it had answered."""
+
+    default_code = "unavailable.runner"
+
+
+class Handle(Protocol):
+    """A runner process as the pool hands it out."""
+
+    pid: int
+
+    def attach(
+        self,
+        on_messages: Callable[[list[Any], int], None],
+        on_closed: Callable[[FreeholdError | None], None],
+    ) -> None:
+        """Say who gets its messages from now on."""
+        ...
+
+    def send(self, message: m.Message) -> None:
+        """Send it a message."""
+        ...
+
+    def pause(self) -> None:
+        """Read no more from it for now."""
+        ...
+
+    def resume(self) -> None:
+        """Read on."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+
+class Call:
+    """One step (or planning) that a runner was asked for.
+
+    ``label`` is what this step was shown; ``retry`` what the pack said of another attempt when it failed.
+    """
+
+    __slots__ = (
+        "actions", "future", "item", "label", "node", "number", "parked", "performing", "retry", "tools",
+    )  # fmt: skip
+
+    def __init__(self, number: int, node: str, item: int, label: Label, tools: frozenset[str]) -> None:
+        self.number = number
+        self.node = node
+        self.item = item
+        self.label = label
+        self.tools = tools
+        self.future: asyncio.Future[m.Finished | m.Failed] = asyncio.get_running_loop().create_future()
+        self.actions: list[str] = []
+        self.performing = 0
+        self.parked: set[str] = set()
+        self.retry: bool | None = None
+
+
+Perform = Callable[["Session", Call, m.Perform], Awaitable[m.Answer | None]]
+
+
+class Session:
+    """Steps of one run on one runner. ``perform`` takes what a step asks for to the gate."""
+
+    def __init__(
+        self,
+        handle: Handle,
+        perform: Perform,
+        progress: Callable[[Call, m.Progress], None],
+        trouble: Callable[[FreeholdError], None],
+    ) -> None:
+        self.handle = handle
+        self.context = Context()
+        self.calls: dict[int, Call] = {}
+        self.lost: FreeholdError | None = None
+        self.steps: list[str] = []
+        self.version = ""
+        self._perform = perform
+        self._progress = progress
+        self._trouble = trouble
+        self._numbers = 0
+        self._outstanding = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loaded: asyncio.Future[m.Loaded] = asyncio.get_running_loop().create_future()
+        self._cpu_clock = (~handle.pid << 3) | 2
+        self._cpu_ns = 0
+        handle.attach(self._on_messages, self._on_closed)
+
+    # ---- asking the runner
+
+    async def load(self, message: m.Load, timeout_s: float) -> None:
+        """Have the pack imported; raises BadInput with its one sentence when it cannot be."""
+        self.handle.send(message)
+        try:
+            async with asyncio.timeout(timeout_s):
+                loaded = await asyncio.shield(self._loaded)
+        except TimeoutError:
+            self.end()
+            raise RunnerLost(f"The pack did not load within {timeout_s:g} s.") from None
+        if loaded.error:
+            raise BadInput(loaded.error, remedy="Mend the pack, then run the job again.", code="input.pack")
+        self.steps, self.version = loaded.steps, loaded.version
+
+    def begin(self, node: str, item: int, label: Label, tools: frozenset[str]) -> Call:
+        """Open a call; whatever the runner gives back from now on carries ``label`` too."""
+        self._numbers += 1
+        self.context.show(label)
+        call = Call(self._numbers, node, item, label, tools)
+        self.calls[call.number] = call
+        if self.lost is not None:
+            call.future.set_exception(self.lost)
+        return call
+
+    def finish(self, call: Call) -> None:
+        """Forget a call that is over."""
+        self.calls.pop(call.number, None)
+        if not call.future.done():
+            call.future.cancel()
+
+    def cancel(self, call: Call) -> None:
+        """Tell the runner that a call's result is no longer wanted."""
+        if call.number in self.calls and self.lost is None:
+            self.handle.send(m.Cancel(step=call.number))
+        self.finish(call)
+
+    def label(self, call: Call) -> Label:
+        """Return the label of what a call gives back or asks for now.
+
+        Integrity, confidentiality and sources are all that the process was ever shown; the subjects are
+        those of this step's own data, so that forgetting one person does not take the others' records.
+        """
+        whole = self.context.label
+        if whole.subjects == call.label.subjects:
+            return whole
+        return Label(whole.integrity, whole.confidentiality, whole.sources, call.label.subjects)
+
+    def show(self, call: Call, label: Label) -> None:
+        """Record that a call is about to be shown data with ``label``."""
+        self.context.show(label)
+        call.label = call.label.join(label)
+
+    def cpu_us(self) -> int | None:
+        """Return the CPU microseconds burnt since the last call of this; None when it cannot be measured."""
+        try:
+            now = time.clock_gettime_ns(self._cpu_clock)
+        except OSError:
+            return None
+        spent, self._cpu_ns = now - self._cpu_ns, now
+        return spent // 1_000
+
+    def end(self) -> None:
+        """Kill the runner; open calls fail as lost."""
+        self.handle.kill()
+        self._on_closed(None)
+
+    # ---- what the runner says
+
+    def _on_messages(self, batch: list[Any], size: int) -> None:
+        for message in batch:
+            kind = type(message)
+            if kind is m.Perform:
+                self._take_perform(message)
+            elif kind is m.Finished or kind is m.Failed:
+                self._call(message.step, "a result").future.set_result(message)
+            elif kind is m.Progress:
+                call = self.calls.get(message.step)
+                if call is not None:
+                    self._progress(call, message)
+            elif kind is m.Loaded and not self._loaded.done():
+                self._loaded.set_result(message)
+            elif kind is not m.Hello:
+                raise ProtocolError(f"A runner sent {kind.__name__.lower()!r} out of turn.")
+
+    def _call(self, number: int, what: str) -> Call:
+        call = self.calls.get(number)
+        if call is None and number <= self._numbers and number > 0:
+            return _gone()
+        if call is None or call.future.done():
+            raise ProtocolError(f"A runner sent {what} for step {number}, which is not its own.")
+        return call
+
+    def _take_perform(self, message: m.Perform) -> None:
+        call = self._call(message.step, "a request")
+        if not call.number:
+            return
+        if self._outstanding >= 4 * MAX_OUTSTANDING:
+            raise ProtocolError("A runner asked for more than it may have under way.")
+        self._begin(call, message)
+
+    def _begin(self, call: Call, message: m.Perform) -> None:
+        self._outstanding += 1
+        if self._outstanding == MAX_OUTSTANDING:
+            self.handle.pause()
+        call.performing += 1
+        task = asyncio.get_running_loop().create_task(self._answer(call, message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def take_again(self, call: Call, message: m.Perform) -> None:
+        """Take a request that had waited for a person to the gate once more."""
+        if self.lost is None and call.number in self.calls:
+            self._begin(call, message)
+
+    async def _answer(self, call: Call, message: m.Perform) -> None:
+        try:
+            answer = await self._perform(self, call, message)
+            if answer is not None and self.lost is None:
+                self.handle.send(answer)
+        except FreeholdError as error:
+            self._trouble(error)
+        finally:
+            call.performing -= 1
+            self._outstanding -= 1
+            if self._outstanding == MAX_OUTSTANDING - 1 and self.lost is None:
+                self.handle.resume()
+
+    def _on_closed(self, error: FreeholdError | None) -> None:
+        if self.lost is not None:
+            return
+        self.lost = error or RunnerLost("The runner ended before it had answered.")
+        if not self._loaded.done():
+            self._loaded.set_exception(self.lost)
+            self._loaded.exception()
+        for call in list(self.calls.values()):
+            if not call.future.done():
+                call.future.set_exception(self.lost)
+                call.future.exception()
+
+
+def _gone() -> Call:
+    """Return a call that nobody waits for: its step was cancelled while the runner still answered."""
+    return Call(0, "", 0, Label(), frozenset())

@@ -1,0 +1,305 @@
+"""The tools that every estate has: what the gate knows of each, and how its effect is made.
+
+An effect inside the estate is made here, in the daemon; one on the world outside goes to a courier. A pack
+names a tool and brings arguments; nothing else that it says is believed.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from freehold.base import BadInput, Json, NotFound, Refused
+from freehold.base.canonical import decode, digest, encode, encode_trusted
+from freehold.kernel import files
+from freehold.kernel.grades import Category
+from freehold.kernel.labels import Confidentiality, Integrity, Label
+from freehold.kernel.rights import Resource, http_target, mail_address, named
+from freehold.kernel.rooms import Rooms
+from freehold.kernel.scope import Record
+from freehold.kernel.tools import ArtifactView, EffectKind, Effector, Intent, Outcome, Tool
+from freehold.runtime import mail, web
+from freehold.runtime.couriers import Couriers, Errand
+from freehold.runtime.job import Job
+from freehold.runtime.pins import Pins
+from freehold.runtime.workspace import place_inside, read_inside
+from freehold.store.interface import Cost, Put
+
+MAX_INLINE_BYTES: Final = 512 << 10
+MAX_FILE_BYTES: Final = 64 << 20
+ARTIFACTS: Final = "artifact"
+ONE: Final = Cost(actions=1)
+DONE: Final = Outcome("done", spent=ONE)
+
+
+class Asker:
+    """Who asks: the run's id, its job, its workspace, and the label of what the asking step was shown."""
+
+    __slots__ = ("job", "label", "run", "workspace")
+
+    def __init__(self, run: str, job: Job, workspace: Path, label: Label) -> None:
+        self.run = run
+        self.job = job
+        self.workspace = workspace
+        self.label = label
+
+
+Effect = Callable[[Asker, Intent], Awaitable[Outcome]]
+
+
+class Toolbox:
+    """The built-in tools of one estate."""
+
+    def __init__(self, rooms: Rooms, couriers: Couriers, pins: Pins, outbox: Path) -> None:
+        self._rooms = rooms
+        self._couriers = couriers
+        self._pins = pins
+        self._outbox = outbox
+        self._tools = {tool.name: tool for tool in self._built_in()}
+        self._effects: dict[str, Effect] = {
+            "artifact.put": self._put_artifact,
+            "artifact.get": self._get_artifact,
+            "source.list": self._list_source,
+            "source.read": self._read_source,
+            "outbox.write": self._write_outbox,
+            "question.ask": self._answered,
+            "noop": self._noop,
+        }
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The tools that a plan may name."""
+        return frozenset(self._tools) | {"mail.send", "http.request"}
+
+    def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
+        """Return the tool of that name as it is for ``job``; None where there is none."""
+        if name == "mail.send":
+            return self._mail_tool(job)
+        if name == "http.request":
+            return web.tool(job, args, self._rooms.settings.http_sink, self._asks_http)
+        return self._tools.get(name)
+
+    def effector(self, name: str, asker: Asker) -> Effector:
+        """Return what makes the effect of a tool for whoever asks."""
+        if name == "mail.send":
+            deliver = self._send_mail if asker.job.mail is not None else self._file_mail
+            return lambda intent: deliver(asker, intent)
+        if name == "http.request":
+            return lambda intent: self._request(asker, intent)
+        effect = self._effects[name]
+        return lambda intent: _local(effect, asker, intent)
+
+    def _built_in(self) -> list[Tool]:
+        kind = EffectKind
+        device = self._rooms.settings.device_sink
+        return [
+            Tool("artifact.put", kind.IDEMPOTENT, _of("artifact", "name"), timeout_s=None),
+            Tool("artifact.get", kind.READ, _of("artifact", "id"), timeout_s=None),
+            Tool("source.list", kind.READ, _of("source", "source"), right="source.read", timeout_s=None),
+            Tool("source.read", kind.READ, _of("source", "source"), timeout_s=None),
+            Tool(
+                "outbox.write", kind.IDEMPOTENT, _of("outbox", "folder"), Category.CHANGE_SOURCE,
+                sink=lambda args: device("outbox", consequential=True),
+                control=lambda args: (("outbox.write", str(args.get("folder", ""))),), timeout_s=None,
+            ),
+            Tool("question.ask", kind.READ, lambda args: (_QUESTION,), timeout_s=None, question=True),
+            Tool("noop", kind.IDEMPOTENT, lambda args: (_NOOP,), sink=lambda args: device("nothing"), timeout_s=None),
+        ]  # fmt: skip
+
+    # ---- artifacts -----------------------------------------------------------------------------------
+
+    async def _put_artifact(self, asker: Asker, intent: Intent) -> Outcome:
+        data = intent.blob
+        if data is None:
+            data = self._from_workspace(asker, intent)
+        key = self._rooms.pen.key(asker.label)
+        address = self._rooms.artifacts.put(data, key)
+        value: dict[str, Json] = {
+            "id": address,
+            "name": str(intent.args.get("name", "")),
+            "media_type": str(intent.args.get("media_type", "application/octet-stream")),
+            "size": len(data),
+        }
+        row = {
+            "run": asker.run,
+            "label": asker.label.encode(),
+            "set": key.set_id,
+            "meta": _sealed(key, value),
+        }
+        return Outcome(
+            "done",
+            encode_trusted(value),
+            spent=ONE,
+            writes=(Put(ARTIFACTS, address, encode(row), asker.run),),
+        )
+
+    @staticmethod
+    def _from_workspace(asker: Asker, intent: Intent) -> bytes:
+        path = intent.args.get("path")
+        if not isinstance(path, str):
+            raise BadInput("The artifact has neither contents nor a path.", remedy="Use ctx.put_artifact.")
+        folder = os.open(asker.workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            data = read_inside(folder, path, MAX_FILE_BYTES)
+        finally:
+            os.close(folder)
+        if digest(data) != intent.args.get("digest"):
+            raise BadInput("The file in the workspace is not the one that was announced.")
+        return data
+
+    async def _get_artifact(self, asker: Asker, intent: Intent) -> Outcome:
+        view = self.artifact(asker.run, str(intent.args.get("id", "")))
+        value: dict[str, Json] = {
+            "id": str(intent.args.get("id", "")),
+            "name": view.name,
+            "media_type": view.media_type,
+            "size": len(view.data),
+        }
+        return Outcome("done", encode_trusted(value), view.label.join(asker.label), ONE)
+
+    def artifact(self, run: str, address: str) -> ArtifactView:
+        """Return an artifact of a run; raises NotFound for another run's, Refused for a forgotten one."""
+        document = self._rooms.store.document(ARTIFACTS, address)
+        row = decode(document.body) if document is not None else {}
+        if row.get("run") != run:
+            raise NotFound(
+                f"This run has no artifact {address[:12]!r}.", remedy="Use the id of ctx.put_artifact."
+            )
+        key = self._rooms.ledger.key_of(row["set"])
+        if key is None:
+            raise Refused("The artifact was forgotten with its subject.", code="refused.forgotten")
+        meta = _opened(key, row["meta"])
+        label = self._rooms.pen.label(row["label"], row["set"])
+        return ArtifactView(self._rooms.artifacts.get(address), meta["media_type"], meta["name"], label)
+
+    # ---- sources and outbox --------------------------------------------------------------------------
+
+    async def _list_source(self, asker: Asker, intent: Intent) -> Outcome:
+        name = str(intent.args.get("source", ""))
+        found = self._pins.all(asker.run, name)
+        label = asker.label
+        for pin in found:
+            label = label.join(pin.label)
+        return Outcome("done", encode_trusted([pin.plain() for pin in found]), label, ONE)
+
+    async def _read_source(self, asker: Asker, intent: Intent) -> Outcome:
+        pin = self._pins.find(asker.run, str(intent.args.get("source", "")), str(intent.args.get("path", "")))
+        return Outcome("done", encode_trusted(pin.plain()), pin.label.join(asker.label), ONE)
+
+    async def _write_outbox(self, asker: Asker, intent: Intent) -> Outcome:
+        view = self.artifact(asker.run, str(intent.args.get("artifact", "")))
+        name = Path(str(intent.args.get("name") or view.name)).name
+        folder = self._outbox / asker.job.name / asker.run
+        return self._place(folder, name, view.data)
+
+    @staticmethod
+    def _place(folder: Path, name: str, data: bytes) -> Outcome:
+        if not name or name.startswith(".") or "/" in name or "\0" in name:
+            raise BadInput(
+                f"{name!r} cannot be a file's name.", remedy="Use letters, digits, dots and hyphens."
+            )
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.replace(folder / name, data)
+        return Outcome("done", encode_trusted({"file": str(folder / name), "size": len(data)}), spent=ONE)
+
+    # ---- mail and web --------------------------------------------------------------------------------
+
+    def _mail_tool(self, job: Job) -> Tool:
+        settings = self._rooms.settings
+        return Tool(
+            "mail.send",
+            EffectKind.ONCE if job.mail is not None else EffectKind.IDEMPOTENT,
+            lambda args: tuple(mail_address(address) for address in mail.recipients(args)),
+            Category.SEND,
+            sink=lambda args: settings.mail_sink(mail.recipients(args)),
+            control=lambda args: tuple(("mail.send", address) for address in mail.recipients(args)),
+            prepare=mail.prepare,
+            timeout_s=60.0,
+        )
+
+    async def _send_mail(self, asker: Asker, intent: Intent) -> Outcome:
+        server = asker.job.mail
+        if server is None:
+            raise BadInput("The job names no mail server.")
+        request = {
+            "sender": mail_address(server.sender).id,
+            "recipients": mail.recipients(intent.args),
+            "hello": "localhost",
+            "host": server.host,
+        }
+        errand = Errand(
+            "smtp", server.host, server.port, "mail.send", request, {"message": intent.prepared.data}, 45.0
+        )
+        delivered = await self._couriers.deliver(errand)
+        return Outcome(delivered.status, encode(delivered.value), spent=ONE, message=delivered.message)
+
+    async def _file_mail(self, asker: Asker, intent: Intent) -> Outcome:
+        return self._place(self._outbox / asker.job.name, f"{intent.action}.eml", intent.prepared.data)
+
+    async def _request(self, asker: Asker, intent: Intent) -> Outcome:
+        delivered = await self._couriers.deliver(web.errand(intent))
+        label = Label(Integrity.STRANGER, Confidentiality.PUBLIC, (f"web:{web.host(intent.args)}",))
+        return Outcome(
+            delivered.status, encode(delivered.value), asker.label.join(label), ONE, delivered.message
+        )
+
+    async def _asks_http(self, errand: Errand) -> Any:
+        return await self._couriers.deliver(errand)
+
+    # ---- the rest ------------------------------------------------------------------------------------
+
+    async def _answered(self, asker: Asker, intent: Intent) -> Outcome:
+        label = Label(Integrity.OWNER, Confidentiality.CONFIDENTIAL, ("answer",), asker.label.subjects)
+        return Outcome("done", intent.answer, asker.label.join(label), ONE)
+
+    async def _noop(self, asker: Asker, intent: Intent) -> Outcome:
+        return DONE
+
+    # ---- contents ------------------------------------------------------------------------------------
+
+    def contents(self, name: str, asker: Asker, record: Record) -> tuple[bytes | None, Record]:
+        """Return the bytes that belong to a read's record and are not in the journal, and the record to answer.
+
+        Small ones go along with the answer, larger ones as a file into the workspace, named in the value.
+        """
+        if name == "artifact.get":
+            data = self.artifact(asker.run, str(decode(record.value)["id"])).data
+        elif name == "source.read":
+            value = decode(record.value)
+            data = self._pins.read(asker.run, value["source"], value["path"], MAX_FILE_BYTES)
+        else:
+            return None, record
+        if len(data) <= MAX_INLINE_BYTES:
+            return data, record
+        folder = os.open(asker.workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            path = place_inside(folder, "received", digest(data), data)
+        finally:
+            os.close(folder)
+        return None, msgspec.structs.replace(record, value=encode({**decode(record.value), "path": path}))
+
+
+async def _local(effect: Effect, asker: Asker, intent: Intent) -> Outcome:
+    """Make an effect inside the daemon; what it cannot do for bad input, it has not done."""
+    try:
+        return await effect(asker, intent)
+    except (BadInput, Refused) as error:
+        return Outcome("not_done", spent=ONE, message=str(error))
+
+
+def _of(kind: str, field: str) -> Callable[[Mapping[str, Json]], tuple[Resource, ...]]:
+    return lambda args: (named(kind, str(args.get(field) or "-")),)
+
+
+def _sealed(key: Any, value: dict[str, Json]) -> str:
+    return str(key.seal(encode_trusted(value)).hex())
+
+
+def _opened(key: Any, text: str) -> dict[str, Any]:
+    return dict(decode(key.open(bytes.fromhex(text))))
+
+
+_QUESTION: Final = named("question", "question")
+_NOOP: Final = named("tool", "noop")
