@@ -44,6 +44,7 @@ bench: .venv/.bench
 	@tools/check-python $(PYTHON)
 	@echo "Setting up .venv (once)"
 	@$(PYTHON) -m venv .venv
+	@$(PIP) uninstall --yes setuptools 2>/dev/null || true # nothing needs it, and it slows every start
 	@touch $@
 
 .venv/.run: requirements/run.lock pyproject.toml | .venv/.made
