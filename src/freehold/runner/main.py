@@ -7,6 +7,7 @@ whatever a step raises becomes one sentence, its traceback goes to the run's log
 import asyncio
 import importlib
 import os
+import re
 import socket
 import sys
 import time
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from freehold.base import BadInput, FreeholdError, ProtocolError
+from freehold.base import BadInput, FreeholdError, ProtocolError, Unavailable
 from freehold.runner.cpu import CpuShares
 from freehold.runner.output import LogStream
 from freehold.sdk.context import Context
@@ -29,7 +30,15 @@ from freehold.wire import messages as m
 from freehold.wire.channel import Channel
 
 MAX_THREADS: Final = 32
+_IN_FILE: Final = re.compile(rb'\{"\$file":"(inputs-[0-9]+\.json)"\}')
 _TO_RUNNER: Final = m.decoder(m.ToRunner)
+
+
+class _HandedOver(msgspec.Struct):
+    """Inputs that were too large for a message."""
+
+    item: msgspec.Raw
+    inputs: dict[str, msgspec.Raw]
 
 
 class Port:
@@ -177,11 +186,25 @@ class Runner:
             step = self._loaded().steps.get(start.function)
             if step is None:
                 raise BadInput(f"The pack has no step called '{start.function}'.")
-            values = step.arguments(start.item, start.inputs, start.params)
+            item, inputs = self._inputs(start)
+            values = step.arguments(item, inputs, start.params)
             return await step.run(context, values, self._threads)
         finally:
             context.end()
             port.abandon()
+
+    def _inputs(self, start: m.Start) -> tuple[msgspec.Raw, dict[str, msgspec.Raw]]:
+        """Return what the step works on; where it did not fit into a message it lies in the workspace."""
+        raw = bytes(start.item)
+        found = _IN_FILE.fullmatch(raw) if not start.inputs and len(raw) < 64 else None
+        if found is None:
+            return start.item, start.inputs
+        try:
+            content = (self._workspace / found[1].decode()).read_bytes()
+            handed = msgspec.json.decode(content, type=_HandedOver)
+        except (OSError, msgspec.DecodeError) as error:
+            raise Unavailable("What the step works on cannot be read from the workspace.") from error
+        return handed.item, handed.inputs
 
     def _loaded(self) -> Pack:
         if self._pack is None:

@@ -92,12 +92,17 @@ class Context:
 
     async def source(self, name: str) -> list[SourceFile]:
         """Return the files of a source that the job names, sorted by path."""
-        outcome = await self.act("source.read", {"source": name})
-        return _typed("source.read", outcome.value, list[SourceFile])
+        outcome = await self.act("source.list", {"source": name})
+        return _typed("source.list", outcome.value, list[SourceFile])
 
-    async def read_source(self, name: str, path: str) -> bytes:
-        """Return the contents of one file of a source, as it was when this run first read it."""
-        return self._contents("source.read", await self.act("source.read", {"source": name, "path": path}))
+    async def read_source(self, file: SourceFile | str, path: str = "") -> bytes:
+        """Return the contents of one file of a source, or of ``path`` in the source named ``file``.
+
+        It is as it was when the run pinned it; a file that changed since is an error.
+        """
+        if isinstance(file, SourceFile):
+            file, path = file.source, file.path
+        return self._contents("source.read", await self.act("source.read", {"source": file, "path": path}))
 
     async def ask(self, question: Question | str) -> Any:
         """Ask a person and return the answer; the step may be put away meanwhile and started anew."""
@@ -165,9 +170,9 @@ class BlockingContext:
         """As ``Context.source``."""
         return self._wait(self._context.source(name))
 
-    def read_source(self, name: str, path: str) -> bytes:
+    def read_source(self, file: SourceFile | str, path: str = "") -> bytes:
         """As ``Context.read_source``."""
-        return self._wait(self._context.read_source(name, path))
+        return self._wait(self._context.read_source(file, path))
 
     def ask(self, question: Question | str) -> Any:
         """As ``Context.ask``."""

@@ -36,9 +36,19 @@ class Job:
         return str(self.fields.get("goal", ""))
 
     @property
-    def params(self) -> dict[str, Any]:
-        """The pack's own parameters in the job's front matter."""
-        return dict(self.fields.get("params") or {})
+    def settings(self) -> dict[str, Any]:
+        """The pack's own settings in the job's front matter."""
+        return dict(self.fields.get("settings") or {})
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of the job's sources."""
+        return list(self.fields.get("sources") or [])
+
+    @property
+    def policy(self) -> str:
+        """The text of the policy that the job names, as it was pinned for the run."""
+        return str(self.fields.get("policy", ""))
 
     def get(self, field: str, default: Any = None) -> Any:
         """Return any other field."""

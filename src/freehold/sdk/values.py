@@ -22,11 +22,15 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """One file of a source; ``path`` is relative to it, ``digest`` is SHA-256 in hex where it was taken."""
+    """One file of a source; ``path`` is relative to it, ``digest`` is SHA-256 in hex where it was taken.
+
+    It is what ``ctx.source`` lists, and the ``item`` of a step that runs for ``each`` file of a source.
+    """
 
     path: str
     size: int = 0
     digest: str = ""
+    source: str = ""
 
 
 class Question(msgspec.Struct, frozen=True, omit_defaults=True):
