@@ -1,0 +1,160 @@
+"""A throw-away estate inside the test's own process: kernel, runners, couriers and engine, with one human.
+
+Everything is real (store, journal, keys, processes); only its owner is nobody. For tests and benchmarks.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from freehold.base import Clock, Json, SystemClock
+from freehold.kernel import people
+from freehold.kernel.card import Card
+from freehold.kernel.gate import Gate
+from freehold.kernel.grades import Category, Grade
+from freehold.kernel.kernel import Kernel, Place, make_signer, open_kernel
+from freehold.kernel.principals import Human
+from freehold.kernel.rights import EVERYTHING, Right
+from freehold.kernel.rooms import Rooms
+from freehold.runtime.couriers import Couriers
+from freehold.runtime.engine import Engine, RunDocument
+from freehold.runtime.house import House, Pack
+from freehold.runtime.job import Budgets, Job, Limits, Mail
+from freehold.runtime.pins import Pins
+from freehold.runtime.pool import RunnerPool
+from freehold.runtime.records import Records
+from freehold.runtime.toolbox import Toolbox
+
+OWNER = "anna"
+AGENT = "worker"
+ESTATE = "throwaway"
+
+SYNTHETIC = Pack("synthetic", "freehold.testing.synthetic:pack")
+
+
+class ThrowawayEstate:
+    """One estate in ``folder``; ``open`` it in a running loop, ``close`` it at the end."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        store: str = "",
+        clock: Clock | None = None,
+        commit_delay_s: float = 0.0,
+        spare: int = 2,
+        packs: Mapping[str, Pack] | None = None,
+    ) -> None:
+        self.place = Place(folder, ESTATE, "Throw-away", store or str(folder / "store"))
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self._clock = clock or SystemClock()
+        self._delay_s = commit_delay_s
+        self._spare = spare
+        self._packs = {"synthetic": SYNTHETIC, **(packs or {})}
+        self.key: people.SigningKey
+        self.kernel: Kernel
+        self.engine: Engine
+        self.pool: RunnerPool
+        self.couriers: Couriers
+
+    @property
+    def rooms(self) -> Rooms:
+        """The kernel's rooms."""
+        return self.kernel.rooms
+
+    @property
+    def gate(self) -> Gate:
+        """The gate."""
+        return self.kernel.gate
+
+    async def open(self) -> None:
+        """Open the estate; makes it the first time, takes up its runs at any other."""
+        folder = self.place.folder
+        first = not (folder / "keys").exists()
+        if first:
+            make_signer(self.place)
+        self.kernel = open_kernel(self.place, self._clock, commit_delay_s=self._delay_s)
+        path = folder / "keys" / "people" / f"{OWNER}.key"
+        if first:
+            path.parent.mkdir(mode=0o700)
+            people.write_key(path, people.make_key(OWNER, None))
+        stored = people.read_key(path)
+        self.key = stored.unlock()
+        if first:
+            await self._settle(stored.public_key)
+        self._build()
+        self.engine.load()
+
+    async def _settle(self, public_key: bytes) -> None:
+        rooms, commit = self.rooms, self.rooms.ledger.commit
+        await commit(rooms.settings.change({"presence": "none"}, by=OWNER))
+        human = Human(OWNER, "Anna", "anna@example.org", public_key.hex(), presence="none")
+        await commit(rooms.registry.add_human(human, by=OWNER))
+        await commit(rooms.registry.add_agent(AGENT, OWNER, by=OWNER))
+        await commit(rooms.rules.allow(OWNER, EVERYTHING, by=OWNER))
+
+    def _build(self) -> None:
+        folder, rooms = self.place.folder, self.rooms
+        self.pool = RunnerPool(spare=self._spare)
+        self.couriers = Couriers()
+        pins = Pins(rooms)
+        tools = Toolbox(rooms, self.couriers, pins, folder / "outbox")
+        house = House(
+            rooms, self.gate, self.pool, tools, pins, Records(rooms), folder, self._packs.__getitem__,
+            lambda run, event: self.events.append((run, event)),
+        )  # fmt: skip
+        self.engine = Engine(self.kernel, house, lambda job: "")
+
+    async def close(self) -> None:
+        """Stop everything in order; what had not ended goes on at the next ``open``."""
+        await self.engine.close()
+        await self.couriers.stop()
+        await self.pool.stop()
+        await self.kernel.close()
+
+    # ---- what tests do -------------------------------------------------------------------------------
+
+    async def employ(self, job: Job) -> None:
+        """Give the job's agent what the job's ``may`` says."""
+        await self.rooms.ledger.commit(self.rooms.rules.employ(job.name, job.agent, job.may, by=OWNER))
+
+    async def run(self, job: Job, folders: Mapping[str, Path] | None = None) -> RunDocument:
+        """Run a job to its end."""
+        return await self.engine.wait(await self.engine.start(job, folders or {}))
+
+    def result(self, document: RunDocument) -> Any:
+        """Return the value that a run ended with."""
+        value = Records(self.rooms).value(document.result_index)
+        return msgspec.json.decode(value.data)
+
+    async def decide(self, card: Card, what: people.What, content: dict[str, Any] | None = None) -> Card:
+        """Decide a card with the owner's key, and tell the run."""
+        said = content or {}
+        now_us = self.rooms.ledger.now_us()
+        statement = people.make_statement(
+            what, estate=ESTATE, by=OWNER, about=card.id, digest=card.digest, content=said, at=now_us
+        )
+        versions = (self.rooms.rules.version, card.policy)
+        change = self.rooms.cards.decide(card.id, self.key.sign(statement), said, now_us, versions)
+        decided: Card = await self.rooms.ledger.commit(change)
+        self.engine.decided(card.id)
+        return decided
+
+
+def synthetic_job(
+    params: dict[str, Json],
+    *,
+    may: tuple[Right, ...] = (),
+    grades: dict[Category, Grade] | None = None,
+    mail: Mail | None = None,
+    name: str = "synthetic",
+    limits: Limits | None = None,
+) -> Job:
+    """Return a job of the synthetic pack."""
+    wide = Limits(money_micro=0, tokens=0, actions=1_000_000, cpu_us=10**12)
+    return Job(
+        name=name, digest="0" * 64, title="Synthetic", owner=OWNER, agent=AGENT, pack="synthetic",
+        budget=Budgets(run=limits or wide), params=params, may=may, grades=grades or {}, mail=mail,
+    )  # fmt: skip
