@@ -1,4 +1,4 @@
-"""The part of a store that a room of the kernel sees, in memory: fast enough for hypothesis, crashed at will."""
+"""What a room of the kernel sees of a store, in memory: fast enough for hypothesis, crashed at will."""
 
 from collections.abc import Iterator
 

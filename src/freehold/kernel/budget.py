@@ -459,3 +459,6 @@ def _decode_run(body: bytes) -> Accounts:
 def _run_state(store: Records, run: str) -> str:
     document = store.document(BUDGET, f"run:{run}")
     return document.state if document else ""
+
+
+__all__ = ["Accounts", "Bill", "Budget", "Hold", "Records", "Totals", "charge_of", "rebuild"]

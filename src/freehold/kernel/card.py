@@ -33,9 +33,10 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
     ``asked`` is the digest of the exact action, ``edited`` that of the action that a person made of it; the
     later one is what may be sent. ``rules`` and ``policy`` are the versions it was asked under. ``needs`` are
-    the roles that must be filled, each by another person: ``confirm`` by the agent's owner, ``four_eyes`` by
-    an approver who is not, ``anyone`` by any approver. ``sealed`` holds what is shown, ``reply`` what the person
-    said. ``why`` says what became of it, ``because`` why it was asked again. ``version`` is the document's.
+    the roles that must be filled, each by another person: ``confirm`` by the agent's owner, ``four_eyes``
+    by an approver who is not, ``anyone`` by any approver. ``sealed`` holds what is shown, ``reply`` what the
+    person said. ``why`` says what became of it, ``because`` why it was asked again. ``version`` is the
+    document's.
     """
 
     id: str
