@@ -3,7 +3,7 @@
 Amounts are integers: millionths of the currency's unit, microseconds.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -100,7 +100,7 @@ class Job(msgspec.Struct, frozen=True):
     approvals: Approvals = Approvals()
     sources: dict[str, Source] = {}
     policy: str = ""
-    params: dict[str, Json] = {}
+    params: dict[str, Any] = {}
     mail: Mail | None = None
     goal: str = ""
     context: str = ""
