@@ -1,4 +1,4 @@
-"""A small estate on a real store: journal, keys, artifacts, checkpoints; what the journal's tests stand on."""
+"""A small estate on a real store: journal, keys, artifacts, checkpoints; the journal's tests stand on it."""
 
 import json
 from collections.abc import Callable
@@ -66,7 +66,7 @@ async def open_house(
     seed: bytes = SEED,
     wrap: Callable[[Store], Store] = lambda store: store,
 ) -> House:
-    """Open the estate in ``folder``, making it when it is new; ``wrap`` may stand between ledger and store."""
+    """Open the estate in ``folder``, making it when new; ``wrap`` may stand between ledger and store."""
     clock = clock or HandClock()
     tree = Tree()
     store = wrap(open_store(folder / "store", clock, tree))
@@ -82,7 +82,16 @@ async def open_house(
         return ["a card"]
 
     house = House(
-        folder, clock, store, tree, keys, keeper, ledger, artifacts, Forgetter(ledger, artifacts, [sweep]), swept
+        folder,
+        clock,
+        store,
+        tree,
+        keys,
+        keeper,
+        ledger,
+        artifacts,
+        Forgetter(ledger, artifacts, [sweep]),
+        swept,
     )
     try:
         ledger.open()
@@ -92,7 +101,9 @@ async def open_house(
     return house
 
 
-def intent(house: House, number: int, subjects: tuple[str, ...] = ("employee:anna",), attempt: int = 1) -> EntryDraft:
+def intent(
+    house: House, number: int, subjects: tuple[str, ...] = ("employee:anna",), attempt: int = 1
+) -> EntryDraft:
     """Return the INTENT of action ``number``."""
     action = action_id(RUN, "read", number, 1)
     key = house.keys.key(subjects)
@@ -130,7 +141,11 @@ def intent(house: House, number: int, subjects: tuple[str, ...] = ("employee:ann
 
 
 def result(
-    house: House, opened: EntryDraft, value: bytes, subjects: tuple[str, ...] = ("employee:anna",), status: str = "done"
+    house: House,
+    opened: EntryDraft,
+    value: bytes,
+    subjects: tuple[str, ...] = ("employee:anna",),
+    status: str = "done",
 ) -> EntryDraft:
     """Return the RESULT that closes ``opened``."""
     head = {"id": opened.action, "try": opened.attempt, "intent": opened.leaf.hex(), "status": status}
@@ -150,7 +165,9 @@ def result(
     )
 
 
-async def fill(house: House, entries: int, subjects: tuple[str, ...] = ("employee:anna",), first: int = 0) -> None:
+async def fill(
+    house: House, entries: int, subjects: tuple[str, ...] = ("employee:anna",), first: int = 0
+) -> None:
     """Write pairs of INTENT and RESULT, ``entries`` in all."""
     for number in range(first, first + entries // 2):
         house.clock.now += 1_000

@@ -62,8 +62,8 @@ def forget_until(folder: Path, fatal: int) -> None:
         sync(handle)
 
     async def go() -> None:
-        house = await open_house(folder, wrap=lambda store: Counted(store, step))  # type: ignore[arg-type, return-value]
-        os.fsync = counted_sync
+        house = await open_house(folder, wrap=lambda store: Counted(store, step))
+        setattr(os, "fsync", counted_sync)  # noqa: B010
         await house.forgetter.forget("employee:anna")
 
     asyncio.run(go())

@@ -59,7 +59,9 @@ def test_the_same_name_with_another_key_is_not_trusted() -> None:
         other.key.open(NOTE)
 
 
-@pytest.mark.parametrize("text", ["", "a", "a+b+c", GO_PUBLIC[:-1], GO_PUBLIC.replace("c74f", "c75f"), "+" * 9])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a+b+c", GO_PUBLIC[:-1], GO_PUBLIC.replace("c74f", "c75f"), "+" * 9]
+)
 def test_a_wrong_public_key_is_refused_in_words(text: str) -> None:
     with pytest.raises(BadInput, match="not a journal's public key"):
         JournalKey.parse(text)

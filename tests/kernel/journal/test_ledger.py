@@ -20,7 +20,9 @@ async def test_a_change_is_one_commit_and_moves_memory_only_after_it(tmp_path: P
     house = await open_house(tmp_path)
     moved: list[int] = []
     note = Note("agent.added", {"agent": "auditor"}, {"name": "Olivia"}, ("employee:olivia",))
-    change = Change([note], [Put("agent", "auditor", b"{}")], [lambda: moved.append(house.ledger.size)], "value")
+    change = Change(
+        [note], [Put("agent", "auditor", b"{}")], [lambda: moved.append(house.ledger.size)], "value"
+    )
     assert await house.ledger.commit(change) == "value"
     assert moved == [1]
     entry = house.store.entry(0)
@@ -70,7 +72,9 @@ async def test_a_restart_finds_the_same_tree_and_reads_sets_of_subjects(tmp_path
     await house.close()
 
 
-async def test_private_data_without_a_key_is_our_own_bug_and_a_missing_ciphertext_an_alarm(tmp_path: Path) -> None:
+async def test_private_data_without_a_key_is_our_own_bug_and_a_missing_ciphertext_an_alarm(
+    tmp_path: Path,
+) -> None:
     house = await open_house(tmp_path)
     with pytest.raises(Internal):
         house.ledger.draft(EntryKind.NOTE, "note:x", {}, b"private")
@@ -88,12 +92,9 @@ async def test_checkpoints_follow_commits_and_then_rest(tmp_path: Path) -> None:
     latest = tmp_path / "checkpoints" / "latest"
     assert "\n0\n" in latest.read_text()
     await fill(house, 40)
-
-    async def signed() -> None:
+    async with asyncio.timeout(5):
         while house.keeper.latest is None or house.keeper.latest.size != 40:
-            await asyncio.sleep(0.005)
-
-    await asyncio.wait_for(signed(), 5)
+            await asyncio.to_thread(lambda: None)
     note = latest.read_text()
     assert house.keeper.signer.key.open_sole(note).root == house.tree.root()
     assert house.keeper._timer is None

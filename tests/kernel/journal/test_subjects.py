@@ -1,4 +1,4 @@
-"""Subject keys: created before use, gone when forgotten, whole after a crash; and what is sealed with them."""
+"""Subject keys: created before use, gone when forgotten, whole after a crash; what is sealed with them."""
 
 import os
 import stat
@@ -98,7 +98,9 @@ def test_forgetting_destroys_the_key_the_name_and_every_set_with_it(tmp_path: Pa
     folder = tmp_path / "s"
     keys = SubjectKeys(folder)
     keys.ensure(["employee:anna", "employee:bo"])
-    both, anna, bo = (keys.key(names) for names in (("employee:anna", "employee:bo"), ("employee:anna",), ("employee:bo",)))
+    both, anna, bo = (
+        keys.key(names) for names in (("employee:anna", "employee:bo"), ("employee:anna",), ("employee:bo",))
+    )
     identifier = keys.id_of("employee:anna")
     (raw,) = folder.glob("*.keys")
     secret = next(line for line in raw.read_bytes().splitlines() if b"anna" in line)
