@@ -2,6 +2,7 @@
 
 from freehold.base import canonical
 from freehold.kernel.budget import Hold
+from freehold.kernel.merkle import leaf_hash
 from freehold.store.interface import UNKNOWN, Cost, EntryDraft, EntryKind
 
 NOTHING = Cost()
@@ -13,7 +14,7 @@ def intent(hold: Hold) -> EntryDraft:
     return EntryDraft(
         EntryKind.INTENT,
         body,
-        canonical.digest(body).encode(),
+        leaf_hash(body),
         action=hold.action,
         run=hold.accounts.run,
         attempt=hold.attempt,
@@ -28,7 +29,7 @@ def result(hold: Hold, charge: Cost | None) -> EntryDraft:
     return EntryDraft(
         EntryKind.RESULT,
         body,
-        canonical.digest(body).encode(),
+        leaf_hash(body),
         action=hold.action,
         run=hold.accounts.run,
         attempt=hold.attempt,
