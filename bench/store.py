@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parents[1])]
 
-from freehold.base import SystemClock, action_id
-from freehold.store import Batch, Cost, EntryDraft, EntryKind, Store, Tile, open_store
+from freehold.base import SystemClock, action_id  # noqa: E402
+from freehold.store import Batch, Cost, EntryDraft, EntryKind, Store, Tile, open_store  # noqa: E402
 
 INTENT_BYTES, RESULT_BYTES = 560, 230
 WARM_PAIRS = 1_500
@@ -51,11 +51,19 @@ def pairs(count: int, start: int) -> list[Pair]:
         bodies = secrets.token_bytes(INTENT_BYTES), secrets.token_bytes(RESULT_BYTES)
         intent_leaf, result_leaf = (hashlib.sha256(b"\0" + body).digest() for body in bodies)
         held = Cost(money_micro=1_000, tokens=100, actions=1, cpu_us=5_000)
-        made.append((
-            EntryDraft(EntryKind.INTENT, bodies[0], intent_leaf, reserved=held, digest=intent_leaf, **place),
-            EntryDraft(EntryKind.RESULT, bodies[1], result_leaf, status="done", reserved=Cost() - held, spent=held,
-                       **place),
-        ))  # fmt: skip
+        began = EntryDraft(
+            EntryKind.INTENT, bodies[0], intent_leaf, reserved=held, digest=intent_leaf, **place
+        )
+        ended = EntryDraft(
+            EntryKind.RESULT,
+            bodies[1],
+            result_leaf,
+            status="done",
+            reserved=Cost() - held,
+            spent=held,
+            **place,
+        )
+        made.append((began, ended))
     return made
 
 

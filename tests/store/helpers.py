@@ -2,9 +2,13 @@
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from freehold.base import SystemClock, action_id
 from freehold.store import Batch, EntryDraft, EntryKind, LeafSink, Store, Tile, open_store
@@ -74,3 +78,15 @@ async def opened(address: str, tree: LeafSink | None = None, **options: Any) -> 
 async def commit_all(store: Store, drafts: Sequence[EntryDraft]) -> list[int]:
     """Commit each draft as its own batch, all at once."""
     return list(await asyncio.gather(*(store.commit(Batch([entry])) for entry in drafts)))
+
+
+def sql(address: str, *statements: str) -> None:
+    """Run statements in the database behind the store's back."""
+    if address.startswith("postgresql:"):
+        with psycopg.connect(address, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+        return
+    with closing(sqlite3.connect(Path(address) / "freehold.db", isolation_level=None)) as database:
+        for statement in statements:
+            database.execute(statement)
