@@ -21,7 +21,7 @@ from freehold.packs.expense_audit.extract.money import (
     money_rows,
 )
 from freehold.packs.expense_audit.layout import Piece, Row
-from freehold.packs.expense_audit.types import Field, Reading, Region
+from freehold.packs.expense_audit.values import Field, Reading, Region
 
 if TYPE_CHECKING:
     from freehold.packs.expense_audit.ocr import Text
@@ -167,6 +167,8 @@ def merchant_field(rows: list[Row], eye: Eye) -> Field:
         doubts.insert(0, "a second reading differs")
     if verdict.mended:
         doubts.append("letters were mended")
+    if not verdict.name.isascii():
+        doubts.append("a letter with an accent cannot be told for sure")
     if mean < _LEAST_SURE_NAME or sure < 0.4:
         doubts.append("a letter is hard to read")
     exact, missed = legibility([row.text for row in rows])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from freehold.packs.expense_audit.errors import ReceiptError
-from freehold.packs.expense_audit.types import Repair, SourceKind
+from freehold.packs.expense_audit.values import Repair, SourceKind
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from freehold.packs.expense_audit.images import PdfText
 from freehold.packs.expense_audit.ocr import Line
-from freehold.packs.expense_audit.types import Region
+from freehold.packs.expense_audit.values import Region
 
 __all__ = ["Piece", "Row", "make_rows", "piece_of_line", "piece_of_pdf", "skew_degrees"]
 

@@ -17,7 +17,7 @@ import msgspec
 
 from freehold.packs.expense_audit.errors import PolicyError
 from freehold.packs.expense_audit.extract.amounts import parse_minor
-from freehold.packs.expense_audit.types import FIELD_NAMES
+from freehold.packs.expense_audit.values import FIELD_NAMES
 
 __all__ = ["Limit", "Policy", "Rule", "RuleId", "parse_policy", "sample_policy"]
 

@@ -13,7 +13,7 @@ from freehold.packs.expense_audit.images import Page, SourceFile, load_pages
 from freehold.packs.expense_audit.layout import Piece, Row, make_rows, piece_of_pdf
 from freehold.packs.expense_audit.repair import read_page
 from freehold.packs.expense_audit.second import read_again
-from freehold.packs.expense_audit.types import (
+from freehold.packs.expense_audit.values import (
     CutOut,
     Field,
     PageSize,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from freehold.packs.expense_audit.extract.labels import legibility
 from freehold.packs.expense_audit.layout import Piece, piece_of_line, skew_degrees
-from freehold.packs.expense_audit.types import Repair
+from freehold.packs.expense_audit.values import Repair
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,8 @@ __all__ = ["ReadPage", "even_contrast", "read_page"]
 
 _MIN_SPREAD = 70
 """Grey levels between the 2nd and the 98th percentile below which a page is called flat."""
-_MIN_LONG_SIDE_PX = 960
+_MIN_LONG_SIDE_PX = 900
+_ENLARGE_TO_PX = 960
 _MAX_ENLARGE = 2.0
 _DESKEW_FROM = 3.5
 _ENOUGH_WORDS = 3
@@ -64,7 +65,7 @@ def read_page(ocr: Ocr, picture: Picture, page: int) -> ReadPage:
         if _weight(again) >= 0.8 * _weight(pieces):
             picture, pieces = straight, again
             repairs.append(Repair(page, "deskew", f"straightened by {-slant:.1f} degrees"))
-    elif abs(slant) >= 0.5:
+    elif abs(slant) >= 1.5:
         repairs.append(Repair(page, "deskew", f"rows followed along a slant of {slant:.1f} degrees"))
     return ReadPage(picture, pieces, tuple(repairs))
 
@@ -108,7 +109,7 @@ def _enlarge(picture: Picture, page: int, repairs: list[Repair]) -> Picture:
     longest = max(picture.shape[:2])
     if longest >= _MIN_LONG_SIDE_PX:
         return picture
-    factor = min(_MAX_ENLARGE, _MIN_LONG_SIDE_PX / longest)
+    factor = min(_MAX_ENLARGE, _ENLARGE_TO_PX / longest)
     repairs.append(Repair(page, "scale", f"enlarged {factor:.2f} times"))
     larger = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     return larger.astype(np.uint8, copy=False)

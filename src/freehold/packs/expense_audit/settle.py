@@ -11,7 +11,7 @@ import msgspec
 from freehold.packs.expense_audit.errors import ReceiptError
 from freehold.packs.expense_audit.extract.amounts import ZERO_DECIMAL, format_minor, parse_minor
 from freehold.packs.expense_audit.extract.dates import parse_date
-from freehold.packs.expense_audit.types import Field, FieldName, ReceiptReading, Region
+from freehold.packs.expense_audit.values import Field, FieldName, ReceiptReading, Region
 
 __all__ = ["Answer", "Doubt", "Question", "Receipt", "Unreadable", "questions", "settle", "show_value"]
 

@@ -25,7 +25,7 @@ dec december dez dezember décembre decembre diciembre dicembre dis disember
 _MONTHS = {
     name: number for number, names in enumerate(_NAMES.strip().split("\n"), start=1) for name in names.split()
 }
-_WORD = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_WORD = "|".join((*sorted(_MONTHS, key=len, reverse=True), r"m\wrz"))
 _D = "[0-9OoIl]"
 _SEP = r"\s?(?P<s>[-/.])\s?"
 _SAME = r"\s?(?P=s)\s?"
@@ -94,7 +94,7 @@ def _date_of(match: re.Match[str], month_first: bool) -> FoundDate | None:
     year += 2000 if year < 100 else 0
     day = int(parts["d"].translate(_MEND))
     if parts.get("w"):
-        only = _make(year, _MONTHS[parts["w"].lower()], day)
+        only = _make(year, _MONTHS.get(parts["w"].lower(), 3), day)
         return None if only is None else FoundDate(only, match.start(), match.end(), None, mended)
     month = int(parts["m"].translate(_MEND))
     usual, other = _make(year, month, day), _make(year, day, month)

@@ -20,8 +20,8 @@ including summary thank please again goods sold returnable refundable exchange c
 table number service charge discount description price quantity item items payment tendered balance
 payable sales member points welcome visit facebook telephone company register terminal standard
 rated card credit visa mastercard tax gesamt summe betrag mwst netto brutto zwischensumme rechnung
-kasse danke datum uhrzeit bar gegeben zurueck wechselgeld steuer karte kartenzahlung montant merci
-totale importe
+kasse danke datum uhrzeit bar gegeben zurueck wechselgeld steuer karte kartenzahlung ruckgeld
+kreditkarte montant merci totale importe
 """
 _COMMON = frozenset(_WORDS.split())
 """Words that receipts share; a word one letter away from one of them is taken for it."""
@@ -95,7 +95,7 @@ _RULES: tuple[tuple[LabelKind, re.Pattern[str]], ...] = (
         "paid",
         _any(
             r"\b(cash|tender\w*|payment|paid|pay|visa|master\w*|card|debit|credit|amex|ebt|bar|gegeben)\b",
-            r"\b(ec|girocard|karte\w*|kartenzahlung|maestro|especes|carte|contanti|tunai|received)\b",
+            r"\b(ec|girocard|\w*karte\w*|kartenzahlung|maestro|especes|carte|contanti|tunai|received)\b",
             r"\b(wallet|grabpay|touch ?n ?go|boost|deposit)\b",
         ),
     ),

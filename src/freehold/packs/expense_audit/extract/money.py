@@ -200,24 +200,22 @@ def _parts_add_up(rows: list[MoneyRow], row: MoneyRow, minor: int) -> bool:
 
 
 def _items_add_up(rows: list[MoneyRow], row: MoneyRow, minor: int) -> bool:
-    first = next(
-        (o.at for o in rows if o.sums and o.kind in (*_TOTALS, "subtotal", "discount", "service")),
-        row.at,
-    )
-    prices = [
-        _last(o) for o in rows if o.at < first and o.sums and o.kind in ("none", "count", "discount", "tax")
-    ]
-    if not prices:
-        return False
+    kinds = (*_TOTALS, "subtotal", "discount", "service")
+    first = next((other.at for other in rows if other.sums and other.kind in kinds), row.at)
+    priced = ("none", "count", "discount", "tax")
+    items = [other for other in rows if other.at < first and other.sums and other.kind in priced]
+    without_tax = [_last(other) for other in items if other.kind != "tax"]
     adjust = [0]
     for other in rows:
-        if (
-            first <= other.at <= row.at
-            and other.kind in ("rounding", "service", "discount", "tax")
-            and other.sums
-        ):
+        between = first <= other.at <= row.at and other.kind in ("rounding", "service", "discount", "tax")
+        if between and other.sums:
             adjust = [*adjust, *(a + s * _last(other) for a in adjust for s in (1, -1))][:81]
-    return any(sum(prices) + extra == minor for extra in adjust)
+    return any(
+        sum(prices) + extra == minor
+        for prices in ([_last(other) for other in items], without_tax)
+        for extra in adjust
+        if prices
+    )
 
 
 def _against(rows: list[MoneyRow], named: list[MoneyRow], row: MoneyRow, minor: int) -> list[str]:
