@@ -2,3 +2,5 @@
 
 Imports nothing by itself, so that a command that only asks a question loads no kernel.
 """
+
+__all__: list[str] = []

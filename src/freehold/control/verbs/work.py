@@ -1,0 +1,327 @@
+"""Verbs on jobs and runs, the bill, and what the daemon says of itself."""
+
+import os
+from typing import Any
+
+import msgspec
+
+from freehold import __version__
+from freehold.base import BadInput, Refused
+from freehold.base.canonical import decode, encode
+from freehold.control.resolve import resolve
+from freehold.control.server import Call, Handler, Handlers
+from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
+from freehold.control.verbs.runview import RunView
+from freehold.kernel.change import Change, Note
+from freehold.kernel.limits import cost_row
+from freehold.runtime.job import Job
+from freehold.runtime.jobfile import parse_job, read_text
+from freehold.runtime.jobwords import check_places, describe
+from freehold.store.interface import Cost, Put
+
+JOBS = "job"
+
+
+class _Accept(Signable):
+    name: str
+    digest: str
+
+
+class _List(msgspec.Struct, forbid_unknown_fields=True):
+    job: str = ""
+    state: str = ""
+    limit: int = 30
+
+
+class _Watch(msgspec.Struct, forbid_unknown_fields=True):
+    run: str = ""
+
+
+class _Bill(msgspec.Struct, forbid_unknown_fields=True):
+    name: str = ""
+
+
+class _Run(msgspec.Struct, forbid_unknown_fields=True):
+    job: str
+
+
+class WorkVerbs:
+    """The verbs, over one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._rooms = desk.rooms
+        self._view = RunView(desk)
+
+    def add_to(self, handlers: Handlers) -> None:
+        """Add the verbs to the table."""
+        table: dict[str, Handler] = {
+            "estate.hello": self._hello, "estate.status": self._status, "estate.stop": self._stop,
+            "jobs.list": self._jobs, "jobs.show": self._job, "jobs.accept": self._accept,
+            "runs.start": self._start, "runs.list": self._runs, "runs.show": self._run,
+            "runs.cancel": self._cancel, "runs.pause": self._pause, "runs.resume": self._resume,
+            "bill": self._bill,
+        }  # fmt: skip
+        handlers.add_all(table)
+        handlers.add("runs.watch", self._watch, stream=True)
+        handlers.add("runs.wait", self._wait, stream=True)
+
+    # ---- the daemon itself -------------------------------------------------------------------------------
+
+    async def _hello(self, call: Call) -> dict[str, Any]:
+        call.read(Nothing)
+        settings = self._rooms.settings.now
+        return {"estate": self._desk.estate.id, "now_us": self._desk.now_us(), "presence": settings.presence}
+
+    async def _status(self, call: Call) -> dict[str, Any]:
+        call.read(Nothing)
+        counts: dict[str, int] = {}
+        for document in self._desk.engine.documents():
+            counts[document.state] = counts.get(document.state, 0) + 1
+        rooms, estate = self._rooms, self._desk.estate
+        return {
+            "estate": estate.name, "folder": str(estate.folder), "id": estate.id, "version": __version__,
+            "pid": os.getpid(), "up_us": self._desk.clock.now_us() - self._desk.started_us,
+            "presence": _presence_words(rooms.settings.now.presence),
+            "humans": sum(1 for human in rooms.registry.humans() if human.status == "active"),
+            "agents": sum(1 for agent in rooms.registry.agents() if agent.status == "active"),
+            "runs": counts, "cards": len(rooms.cards.waiting(self._desk.now_us())),
+            "frozen": [msgspec.to_builtins(frozen) for frozen in rooms.freezes.all()],
+            "journal": rooms.ledger.size, "warnings": self._warnings(),
+        }  # fmt: skip
+
+    def _warnings(self) -> list[str]:
+        found = []
+        behind_us = self._desk.now_us() - self._desk.clock.now_us()
+        if behind_us > 1_000_000:
+            found.append(
+                f"The machine's clock is {behind_us // 1_000_000} s behind the journal's last entry; "
+                "the house goes by the later one."
+            )
+        return found
+
+    async def _stop(self, call: Call) -> dict[str, Any]:
+        call.read(Nothing)
+        self._desk.stop("asked by a person")
+        return {"stopping": True}
+
+    # ---- jobs --------------------------------------------------------------------------------------------
+
+    def _accepted(self, name: str) -> dict[str, Any] | None:
+        document = self._rooms.store.document(JOBS, name)
+        return None if document is None else dict(decode(document.body))
+
+    def _read_job(self, name: str) -> Job:
+        path = self._desk.estate.job_file(name)
+        if "/" in name or not path.is_file():
+            raise BadInput(
+                f"There is no job {name!r}.", remedy="List them: freehold jobs", code="input.not-found"
+            )
+        return parse_job(read_text(path), name)
+
+    async def _jobs(self, call: Call) -> list[dict[str, Any]]:
+        call.read(Nothing)
+        found = []
+        for path in sorted(self._desk.estate.jobs.glob("*.md")):
+            row: dict[str, Any] = {"name": path.stem}
+            try:
+                job = self._read_job(path.stem)
+            except BadInput as error:
+                row |= {"state": "has mistakes", "problem": error.message}
+            else:
+                row |= {
+                    "agent": job.agent,
+                    "owner": job.owner,
+                    "pack": job.pack,
+                    "state": self._standing(job),
+                }
+            found.append(row)
+        return found
+
+    def _standing(self, job: Job) -> str:
+        accepted = self._accepted(job.name)
+        if accepted is None:
+            return "not accepted yet"
+        return "ready" if accepted["digest"] == job.digest else "changed since accepted"
+
+    async def _job(self, call: Call) -> dict[str, Any]:
+        job = self._read_job(call.read(Named).name)
+        return {
+            "name": job.name, "title": job.title, "digest": job.digest, "state": self._standing(job),
+            "owner": job.owner, "agent": job.agent, "words": [list(pair) for pair in describe(job)],
+            "problems": self._problems(job), "path": str(self._desk.estate.job_file(job.name)),
+        }  # fmt: skip
+
+    def _problems(self, job: Job) -> list[str]:
+        """What the estate knows and the file alone does not: people, packs, places."""
+        found = []
+        registry = self._rooms.registry
+        known = {agent.slug: agent for agent in registry.agents()}
+        agent = known.get(job.agent)
+        if agent is None:
+            found.append(
+                f"There is no agent {job.agent}. Add it: freehold agents add {job.agent} --owner {job.owner}"
+            )
+        elif agent.owner != job.owner:
+            found.append(f"The agent {job.agent} is owned by {agent.owner}, not by {job.owner}.")
+        elif registry.owner_of(job.agent) is None:
+            found.append(f"The agent {job.agent} has no active owner, so it does nothing.")
+        if not registry.is_active_human(job.owner):
+            found.append(f"There is no active human {job.owner}. Add them: freehold humans add {job.owner}")
+        currency = self._rooms.settings.now.currency
+        if job.budget.currency not in ("", currency):
+            found.append(f"The estate counts in {currency}, the job in {job.budget.currency}.")
+        if job.pack.replace("_", "-") not in {pack.name.replace("_", "-") for pack in self._desk.shelf.all()}:
+            found.append(f"There is no pack {job.pack}. List them: freehold packs")
+        found += [f"{m.message} {m.remedy}" for m in check_places(job, self._desk.estate.jobs, {})]
+        return found
+
+    async def _accept(self, call: Call) -> dict[str, Any]:
+        args = call.read(_Accept)
+        job = self._read_job(args.name)
+        if job.digest != args.digest:
+            raise Refused(
+                f"The job file {job.name} is not the one that was shown; it has changed since.",
+                remedy=f"Look again: freehold jobs check {job.name}",
+                code="refused.statement",
+            )
+        used = self._desk.judge(
+            args.signed, "rules.change", f"job:{job.name}", args.content("jobs.accept"), job.digest
+        )
+        who = str(used.value)
+        if who != job.owner:
+            raise Refused(
+                f"The job {job.name} names {job.owner} as its owner, and {who} signed.",
+                remedy=f"{job.owner} accepts it.",
+                code="refused.authority",
+            )
+        problems = [text for text in self._problems(job) if not text.startswith("`")]
+        if problems:
+            raise BadInput(
+                f"The job {job.name} cannot be accepted yet: {problems[0]}", remedy="Then accept it again."
+            )
+        row = {
+            "agent": job.agent,
+            "at": self._desk.now_us(),
+            "by": who,
+            "digest": job.digest,
+            "owner": job.owner,
+        }
+        note = Note("job.accepted", {"agent": job.agent, "by": who, "digest": job.digest, "job": job.name})
+        change = used.join(Change([note], [Put(JOBS, job.name, encode(row), "accepted")]))
+        change = change.join(self._rooms.rules.employ(job.name, job.agent, job.may, by=who))
+        limits = tuple(limit for limit in job.budget.limits() if limit.window != "run")
+        change = change.join(self._rooms.budget.set_limits(f"job:{job.name}", limits))
+        await self._desk.commit(change)
+        self._desk.jobs_changed()
+        return {"name": job.name, "digest": job.digest, "state": "ready"}
+
+    # ---- runs --------------------------------------------------------------------------------------------
+
+    async def _start(self, call: Call) -> dict[str, Any]:
+        job = self._read_job(call.read(_Run).job)
+        standing = self._standing(job)
+        if standing != "ready":
+            raise Refused(
+                f"The job {job.name} is {standing}.",
+                remedy=f"Its owner looks at it and signs: freehold jobs accept {job.name}",
+                code="refused.job-not-accepted",
+            )
+        if not job.by_hand:
+            raise Refused(
+                f"The job {job.name} is not started by hand.", remedy="Add `by hand` to its triggers."
+            )
+        self._desk.shelf.find(job.pack)
+        run = await self._desk.engine.start(job, self._desk.folders(job))
+        return {"id": run, "job": job.name, "agent": job.agent}
+
+    def _resolve(self, given: str) -> str:
+        ids = [document.id for document in self._desk.engine.documents()]
+        return resolve(given, ids, "run", "freehold runs")
+
+    async def _runs(self, call: Call) -> list[dict[str, Any]]:
+        args = call.read(_List)
+        found = [
+            document
+            for document in self._desk.engine.documents()
+            if args.job in ("", document.job) and args.state in ("", document.state)
+        ]
+        return [self._view.row(document) for document in found[-max(1, min(args.limit, 1_000)) :]]
+
+    async def _run(self, call: Call) -> dict[str, Any]:
+        return self._view.whole(self._resolve(call.read(Named).name))
+
+    async def _cancel(self, call: Call) -> dict[str, Any]:
+        run = self._resolve(call.read(Named).name)
+        await self._desk.engine.cancel(run, _by(call))
+        return self._view.row(self._desk.engine.document(run))
+
+    async def _pause(self, call: Call) -> dict[str, Any]:
+        run = self._resolve(call.read(Named).name)
+        await self._desk.engine.pause(run, _by(call))
+        return self._view.row(self._desk.engine.document(run))
+
+    async def _resume(self, call: Call) -> dict[str, Any]:
+        run = self._resolve(call.read(Named).name)
+        await self._desk.engine.resume(run, _by(call))
+        return self._view.row(self._desk.engine.document(run))
+
+    async def _wait(self, call: Call) -> dict[str, Any]:
+        run = self._resolve(call.read(Named).name)
+        return self._view.row(await self._desk.engine.wait(run))
+
+    async def _watch(self, call: Call) -> dict[str, Any]:
+        """Send how runs stand and then every event; ends when the one run that was named has ended."""
+        args = call.read(_Watch)
+        run = self._resolve(args.run) if args.run else ""
+        events = self._desk.broadcast.events()
+        try:
+            for row in self._view.snapshot(run):
+                await call.emit({"event": "run", **row})
+            if run and not self._view.alive(run):
+                return self._view.row(self._desk.engine.document(run))
+            async for event in events:
+                if run in ("", event["run"]):
+                    await call.emit(event)
+                if run == event["run"] and event.get("event") == "ended":
+                    break
+        finally:
+            await events.aclose()
+        return self._view.row(self._desk.engine.document(run))
+
+    # ---- the bill ----------------------------------------------------------------------------------------
+
+    async def _bill(self, call: Call) -> dict[str, Any]:
+        name = call.read(_Bill).name
+        now_us, budget = self._desk.now_us(), self._rooms.budget
+        if name and name not in {path.stem for path in self._desk.estate.jobs.glob("*.md")}:
+            return self._view.bill(self._resolve(name))
+        rows = []
+        for window in ("day", "month"):
+            accounts = [f"job:{name}"] if name else [f"owner:{h.slug}" for h in self._rooms.registry.humans()]
+            for account in accounts:
+                totals = budget.totals(account, window, now_us)
+                rows.append(
+                    {
+                        "account": account,
+                        "window": window,
+                        "spent": _cost(totals.spent),
+                        "reserved": _cost(totals.reserved),
+                        "limits": [msgspec.to_builtins(limit) for limit in totals.limits],
+                    }
+                )
+        return {"totals": rows, "currency": self._rooms.settings.now.currency}
+
+
+def _by(call: Call) -> str:
+    return f"user {call.peer.uid} at the local socket"
+
+
+def _cost(cost: Cost) -> dict[str, int]:
+    return dict(zip(("money_micro", "tokens", "actions", "cpu_us"), cost_row(cost), strict=True))
+
+
+def _presence_words(presence: str) -> str:
+    if presence == "none":
+        return "none: any program of this user can approve"
+    return "passphrase: approving asks for it"

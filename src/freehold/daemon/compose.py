@@ -1,0 +1,122 @@
+"""The composition root: opens an estate's kernel and wires runtime and verbs to it."""
+
+import logging
+from pathlib import Path
+
+from freehold.base import BadInput, SystemClock
+from freehold.control.estate import Estate
+from freehold.control.server import Handlers
+from freehold.control.verbs.cards import CardVerbs
+from freehold.control.verbs.desk import Broadcast, Desk
+from freehold.control.verbs.people import PeopleVerbs
+from freehold.control.verbs.records import RecordVerbs
+from freehold.control.verbs.work import WorkVerbs
+from freehold.daemon.serve import Composition, Stop
+from freehold.kernel.forget import Forgetter
+from freehold.kernel.kernel import Kernel, Place, open_kernel
+from freehold.runtime.couriers import Couriers
+from freehold.runtime.engine import Engine
+from freehold.runtime.house import House
+from freehold.runtime.job import Job
+from freehold.runtime.packs import Shelf
+from freehold.runtime.pins import Pins
+from freehold.runtime.pool import RunnerPool
+from freehold.runtime.records import Records
+from freehold.runtime.toolbox import Toolbox
+
+MAX_POLICY_BYTES = 256 * 1024
+
+_log = logging.getLogger("freehold.daemon")
+
+
+def place_of(estate: Estate) -> Place:
+    """Return where the kernel of ``estate`` lies."""
+    return Place(estate.folder, estate.id, estate.name, estate.store)
+
+
+async def compose(estate: Estate, stop: Stop) -> Composition:
+    """Open ``estate`` and return its daemon, put together; runs that had not ended are taken up."""
+    clock = SystemClock()
+    kernel = open_kernel(place_of(estate), clock)
+    try:
+        forgetter = Forgetter(kernel.rooms.ledger, kernel.rooms.artifacts)
+        await forgetter.resume()
+    except BaseException:
+        await kernel.close()
+        raise
+    log = estate.log if estate.log.parent.is_dir() else None
+    pool, couriers = RunnerPool(log=log), Couriers(log=log)
+    broadcast = Broadcast()
+    house = _house(estate, kernel, pool, couriers, broadcast)
+    engine = Engine(kernel, house, lambda job: read_policy(estate, job))
+    desk = Desk(
+        estate=estate,
+        kernel=kernel,
+        engine=engine,
+        house=house,
+        shelf=Shelf(kernel.rooms.store),
+        clock=clock,
+        started_us=clock.now_us(),
+        stop=stop.set,
+        broadcast=broadcast,
+    )
+    taken_up = engine.load()
+    if taken_up:
+        _log.info("took up %d runs", taken_up)
+
+    async def close() -> None:
+        await engine.close()
+        await couriers.stop()
+        await pool.stop()
+        await kernel.close()
+
+    return Composition(verbs(desk, forgetter), close)
+
+
+def _house(
+    estate: Estate, kernel: Kernel, pool: RunnerPool, couriers: Couriers, broadcast: Broadcast
+) -> House:
+    rooms = kernel.rooms
+    pins = Pins(rooms)
+    tools = Toolbox(rooms, couriers, pins, estate.outbox)
+    return House(
+        rooms=rooms,
+        gate=kernel.gate,
+        pool=pool,
+        tools=tools,
+        pin_room=pins,
+        records=Records(rooms),
+        folder=estate.folder,
+        packs=Shelf(rooms.store).find,
+        listener=broadcast.publish,
+    )
+
+
+def verbs(desk: Desk, forgetter: Forgetter) -> Handlers:
+    """Return the table of verbs over one desk."""
+    handlers = Handlers()
+    WorkVerbs(desk).add_to(handlers)
+    handlers.add_all(PeopleVerbs(desk).table())
+    handlers.add_all(CardVerbs(desk).table())
+    handlers.add_all(RecordVerbs(desk, forgetter).table())
+    return handlers
+
+
+def read_policy(estate: Estate, job: Job) -> str:
+    """Return the text of a job's policy as it is now; raises BadInput when it cannot be read."""
+    if not job.policy:
+        return ""
+    path = (estate.jobs / Path(job.policy).expanduser()).resolve()
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_POLICY_BYTES + 1)
+        if len(data) > MAX_POLICY_BYTES:
+            raise BadInput(f"The policy {path} is over {MAX_POLICY_BYTES // 1024} KiB.", remedy="Shorten it.")
+        return data.decode()
+    except OSError as error:
+        raise BadInput(
+            f"The policy {path} cannot be read: {error.strerror}.",
+            remedy=f"Mend `policy` in jobs/{job.name}.md.",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"The policy {path} is not text in UTF-8.", remedy="Save it as UTF-8.") from error

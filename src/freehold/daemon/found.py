@@ -1,0 +1,54 @@
+"""Founding an estate: the journal's key, the first settings, the first human; the journal's first entries.
+
+`freehold init` calls it once, with no daemon running.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from freehold.base import Clock, SystemClock
+from freehold.control.estate import Estate
+from freehold.daemon.compose import place_of
+from freehold.daemon.lock import DaemonLock
+from freehold.kernel.kernel import make_signer, open_kernel
+from freehold.kernel.principals import Human
+from freehold.kernel.rights import EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Founder:
+    """The first human of an estate; ``presence`` becomes the estate's too."""
+
+    slug: str
+    name: str
+    email: str
+    public_key: str
+    presence: str
+    currency: str
+
+
+def found(estate: Estate, founder: Founder, clock: Clock | None = None) -> None:
+    """Found ``estate``; raises BadInput for what cannot be, and then nothing of it may stay."""
+    asyncio.run(_found(estate, founder, clock or SystemClock()))
+
+
+async def _found(estate: Estate, founder: Founder, clock: Clock) -> None:
+    lock = DaemonLock(estate.lock)
+    lock.take()
+    try:
+        make_signer(place_of(estate))
+        kernel = open_kernel(place_of(estate), clock)
+        try:
+            rooms, by = kernel.rooms, founder.slug
+            human = Human(
+                founder.slug, founder.name, founder.email, founder.public_key,
+                presence="none" if founder.presence == "none" else "passphrase",
+            )  # fmt: skip
+            settings = {"presence": founder.presence, "currency": founder.currency}
+            await rooms.ledger.commit(rooms.settings.change(settings, by=by))
+            await rooms.ledger.commit(rooms.registry.add_human(human, by=by))
+            await rooms.ledger.commit(rooms.rules.allow(by, EVERYTHING, by=by))
+        finally:
+            await kernel.close()
+    finally:
+        lock.release()
