@@ -79,12 +79,16 @@ def replace(path: Path, *parts: bytes) -> None:
 
 
 def append_synced(path: Path, data: bytes) -> None:
-    """Append to ``path`` (0600) and sync it; its name too when it is new."""
+    """Append to ``path`` (0600) and sync it; its name too when it is new. What did not fit is taken back."""
     new = not path.exists()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    size = os.fstat(handle).st_size
     try:
         write_all(handle, data)
         os.fsync(handle)
+    except OSError:
+        os.ftruncate(handle, size)
+        raise
     finally:
         os.close(handle)
     if new:

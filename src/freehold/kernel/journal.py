@@ -107,7 +107,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Sign what is committed; the store is the caller's to close afterwards."""
-        await self._keeper.flush()
+        await self._keeper.close()
 
     # ---- time ---------------------------------------------------------------------------------------------
 

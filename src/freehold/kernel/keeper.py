@@ -94,16 +94,20 @@ class CheckpointKeeper:
         """Return a checkpoint of all that is committed, kept also in the history; raises StoreFailed."""
         self._stop_timer()
         while self._writing is not None:
-            await self._writing
+            await asyncio.shield(self._writing)
         tree = self._bound()
         if self._latest is None or self._latest.size != tree.size or self._recorded != tree.size:
-            await self._start(record=True)
-        self._stop_timer()
+            await asyncio.shield(self._start(record=True))
         if self.failure is not None:
             raise self.failure
         if self._latest is None:
             raise StoreFailed("No checkpoint could be kept.")
         return self._latest
+
+    async def close(self) -> None:
+        """Flush, and plan nothing more."""
+        await self.flush()
+        self._stop_timer()
 
     def _bound(self) -> Tree:
         if self._tree is None:

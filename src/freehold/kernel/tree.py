@@ -170,18 +170,18 @@ class Tree:
         """Return the root of the perfect subtree of 2**height leaves, number ``number`` of its kind."""
         level, rest = divmod(height, TILE_BITS)
         first = number << rest
-        tile, offset = first >> TILE_BITS, first & TILE_WIDTH - 1
-        hashes = self._hashes(level, tile)[offset : offset + (1 << rest)]
-        if len(hashes) != 1 << rest:
-            raise Corrupt(f"Tile {tile} of level {level} of the journal's tree is too short.")
+        hashes = self._hashes(level, first >> TILE_BITS, first & TILE_WIDTH - 1, 1 << rest)
         while len(hashes) > 1:
             hashes = [merkle.node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
         return hashes[0]
 
-    def _hashes(self, level: int, number: int) -> list[bytes]:
-        edges = self._state.edges
+    def _hashes(self, level: int, number: int, offset: int, count: int) -> list[bytes]:
+        """Return ``count`` hashes of a tile, from the right edge where it is not full yet."""
         if number == self.size >> (level + 1) * TILE_BITS:
-            return edges[level] if level < len(edges) else []
+            edge = self._state.edges[level][offset : offset + count]
+            if len(edge) != count:
+                raise Corrupt(f"The right edge of level {level} of the journal's tree is too short.")
+            return edge
         data = self._tiles.get((level, number))
         if data is None:
             found = self._store.tiles(level, number, 1) if self._store is not None else []
@@ -192,7 +192,7 @@ class Tree:
             self._keep(level, number, data)
         else:
             self._tiles.move_to_end((level, number))
-        return _split(data)
+        return _split(data[offset * merkle.HASH_SIZE : (offset + count) * merkle.HASH_SIZE])
 
     def _keep(self, level: int, number: int, hashes: bytes) -> None:
         self._tiles[level, number] = hashes
