@@ -24,7 +24,7 @@ from freehold.kernel.label_sets import LabelSets
 from freehold.kernel.pen import Pen
 from freehold.kernel.registry import Registry
 from freehold.kernel.rooms import Rooms
-from freehold.kernel.rules import Rules
+from freehold.kernel.rules import MAX_MEMO, Rules
 from freehold.kernel.settings import Settings
 from freehold.kernel.statements import Witness
 from freehold.kernel.subjects import SubjectKeys
@@ -99,8 +99,13 @@ def load_signer(place: Place) -> JournalSigner:
         ) from error
 
 
-def open_kernel(place: Place, clock: Clock, *, commit_delay_s: float = 0.0) -> Kernel:
-    """Open an estate's kernel; raises what the store, the journal and the keys raise about their state."""
+def open_kernel(
+    place: Place, clock: Clock, *, commit_delay_s: float = 0.0, memo_size: int = MAX_MEMO
+) -> Kernel:
+    """Open an estate's kernel; raises what the store, the journal and the keys raise about their state.
+
+    ``commit_delay_s`` and ``memo_size`` are for benchmarks: time put into every commit, decisions kept.
+    """
     signer = load_signer(place)
     tree = Tree()
     store = open_store(place.store, clock, tree, commit_delay_s=commit_delay_s)
@@ -109,12 +114,12 @@ def open_kernel(place: Place, clock: Clock, *, commit_delay_s: float = 0.0) -> K
     keeper = CheckpointKeeper(place.folder / "checkpoints", signer)
     ledger = Ledger(store, keys, tree, keeper, clock)
     ledger.open()
-    rooms = _furnish(place, store, ledger, keys)
+    rooms = _furnish(place, store, ledger, keys, memo_size)
     _load(rooms)
     return Kernel(rooms, Gate(rooms), signer, clock)
 
 
-def _furnish(place: Place, store: Store, ledger: Ledger, keys: SubjectKeys) -> Rooms:
+def _furnish(place: Place, store: Store, ledger: Ledger, keys: SubjectKeys, memo_size: int) -> Rooms:
     epoch = Epoch()
     sealer = Envelopes(keys)
     registry = Registry(epoch, keys, ledger.now_us)
@@ -128,7 +133,7 @@ def _furnish(place: Place, store: Store, ledger: Ledger, keys: SubjectKeys) -> R
         keys=keys,
         artifacts=artifacts,
         registry=registry,
-        rules=Rules(epoch, registry),
+        rules=Rules(epoch, registry, memo_size=memo_size),
         freezes=Freezes(epoch),
         budget=Budget(),
         cards=Cards(witness, registry, sealer),

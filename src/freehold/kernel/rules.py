@@ -83,7 +83,10 @@ class _Term(msgspec.Struct, frozen=True):
 
 
 class Rules:
-    """The rules of the estate. ``house`` is what everyone may do; the tests take it away."""
+    """The rules of the estate. ``house`` is what everyone may do; the tests take it away.
+
+    ``memo_size`` 0 evaluates every decision afresh.
+    """
 
     def __init__(
         self,
@@ -144,9 +147,10 @@ class Rules:
             return known
         self._misses += 1
         decision = self._evaluate(principals, action, resource)
-        if len(self._memo) >= self._memo_size:
-            del self._memo[next(iter(self._memo))]
-        self._memo[key] = decision
+        if self._memo_size:
+            if len(self._memo) >= self._memo_size:
+                del self._memo[next(iter(self._memo))]
+            self._memo[key] = decision
         return decision
 
     @property
