@@ -287,7 +287,7 @@ class Narrowing(RuleBasedStateMachine):
                 assert principals.clearance <= shorter.clearance
 
 
-Narrowing.TestCase.settings = settings(max_examples=70, stateful_step_count=20, deadline=None)
+Narrowing.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 TestNarrowing = Narrowing.TestCase
 
 
