@@ -119,7 +119,7 @@ def test_a_result_too_large_for_a_message_says_to_keep_it_as_an_artifact() -> No
     async def much(ctx: Context) -> str:
         return "x" * (1 << 20)
 
-    with pytest.raises(BadInput, match="ctx.put_artifact") as raised:
+    with pytest.raises(BadInput, match=r"ctx\.put_artifact") as raised:
         Harness(one_step(much)).run()
     assert raised.value.code == "input.too-large"
 
@@ -181,7 +181,7 @@ def test_nothing_can_be_asked_for_once_a_step_is_over() -> None:
 
     Harness(one_step(leak)).run()
     with pytest.raises(Exception, match="The step is over"):
-        held[0].act("noop")
+        _ = held[0].act("noop")
 
 
 @pytest.mark.parametrize(

@@ -100,9 +100,9 @@ class Context:
 
         It is as it was when the run pinned it; a file that changed since is an error.
         """
-        if isinstance(file, SourceFile):
-            file, path = file.source, file.path
-        return self._contents("source.read", await self.act("source.read", {"source": file, "path": path}))
+        named = file if isinstance(file, SourceFile) else SourceFile(path, source=file)
+        args = {"source": named.source, "path": named.path}
+        return self._contents("source.read", await self.act("source.read", args))
 
     async def ask(self, question: Question | str) -> Any:
         """Ask a person and return the answer; the step may be put away meanwhile and started anew."""

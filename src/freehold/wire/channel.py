@@ -152,8 +152,11 @@ class Channel:
             self._turn_open = True
             self._loop.call_soon(self._end_turn)
             self._flush()
-        elif len(out) > self._max_buffered:
-            self.close(Unavailable("The other process does not read what it is sent."))
+        elif len(out) > HIGH_WATER:
+            if len(out) > self._max_buffered:
+                self.close(Unavailable("The other process does not read what it is sent."))
+            else:
+                self._watch()
 
     async def drain(self) -> None:
         """Wait until the kernel has taken everything, or the channel is closed."""
