@@ -342,8 +342,7 @@ class LiveRun:
         request = Request(*place, tool, message.args, label, blob=message.blob)
         asker = Asker(self.scope.run, self.job, self.workspace, label)
         record = await house.gate.perform(request, house.tools.effector(tool.name, asker))
-        if record.action not in call.actions:
-            call.actions.append(record.action)
+        call.actions.add(record.action)
         if record.status == "parked":
             self._park(session, call, message, record.card)
             return None

@@ -70,7 +70,7 @@ class Call:
         self.label = label
         self.tools = tools
         self.future: asyncio.Future[m.Finished | m.Failed] = asyncio.get_running_loop().create_future()
-        self.actions: list[str] = []
+        self.actions: set[str] = set()
         self.performing = 0
         self.parked: set[str] = set()
         self.retry: bool | None = None

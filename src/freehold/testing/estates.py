@@ -18,6 +18,7 @@ from freehold.kernel.kernel import Kernel, Place, make_signer, open_kernel
 from freehold.kernel.principals import Human
 from freehold.kernel.rights import EVERYTHING, Right
 from freehold.kernel.rooms import Rooms
+from freehold.kernel.rules import MAX_MEMO
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.engine import Engine, RunDocument
 from freehold.runtime.house import House, Pack
@@ -44,6 +45,7 @@ class ThrowawayEstate:
         store: str = "",
         clock: Clock | None = None,
         commit_delay_s: float = 0.0,
+        memo_size: int = MAX_MEMO,
         spare: int = 2,
         packs: Mapping[str, Pack] | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class ThrowawayEstate:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self._clock = clock or SystemClock()
         self._delay_s = commit_delay_s
+        self._memo_size = memo_size
         self._spare = spare
         self._packs = {"synthetic": SYNTHETIC, **(packs or {})}
         self.key: people.SigningKey
@@ -75,7 +78,9 @@ class ThrowawayEstate:
         first = not (folder / "keys").exists()
         if first:
             make_signer(self.place)
-        self.kernel = open_kernel(self.place, self._clock, commit_delay_s=self._delay_s)
+        self.kernel = open_kernel(
+            self.place, self._clock, commit_delay_s=self._delay_s, memo_size=self._memo_size
+        )
         path = folder / "keys" / "people" / f"{OWNER}.key"
         if first:
             path.parent.mkdir(mode=0o700)
