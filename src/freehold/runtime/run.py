@@ -29,6 +29,7 @@ PLAN_NODE: Final = "$plan"
 PARK_GRACE_S: Final = 0.5
 PLAN_LIMIT_S: Final = 60.0
 CANCEL_GRACE_S: Final = 5.0
+MAX_LOG: Final = 4 << 20
 MAX_BACKOFF_S: Final = 60.0
 IN_RUN: Final = frozenset({"artifact.put", "artifact.get"})
 """Tools that a step need not name: what they touch never leaves the run."""
@@ -64,6 +65,7 @@ class LiveRun:
         self._retries: dict[asyncio.TimerHandle, tuple[NodeState, int]] = {}
         self._opening = asyncio.Lock()
         self._version = ""
+        self._logged = 0
         self._restored: dict[str, dict[int, RunAction]] = {}
         self._sources = house.sources_of(scope.run, job)
         self.workspace = house.workspace(scope.run)
@@ -396,7 +398,7 @@ class LiveRun:
             idle = min(self.sessions, key=lambda session: len(session.calls), default=None)
             if idle is not None and (not idle.calls or len(self.sessions) >= wanted):
                 return idle
-            session = Session(await self.house.pool.take(), self.perform, self._progress, self._trouble)
+            session = Session(await self.house.pool.take(), self.perform, self._progress, self._trouble, self._log)
             try:
                 await session.load(
                     self.house.load_message(self.scope.run, self.job), self.house.load_timeout_s
@@ -418,6 +420,13 @@ class LiveRun:
         self.house.trouble(self.scope.run, error)
         if not self._over:
             self.halt("store" if isinstance(error, StoreFailed) else "trouble")
+
+    def _log(self, text: str) -> None:
+        """Keep what the pack printed, in the workspace's own log, up to a bound."""
+        self._logged += len(text)
+        if self._logged <= MAX_LOG:
+            with open(self.workspace.with_suffix(".log"), "a", encoding="utf-8", errors="replace") as file:
+                file.write(text)
 
     def _progress(self, call: Call, progress: m.Progress) -> None:
         self.house.publish(

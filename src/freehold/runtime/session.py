@@ -88,6 +88,7 @@ class Session:
         perform: Perform,
         progress: Callable[[Call, m.Progress], None],
         trouble: Callable[[FreeholdError], None],
+        log: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.handle = handle
         self.context = Context()
@@ -98,6 +99,7 @@ class Session:
         self._perform = perform
         self._progress = progress
         self._trouble = trouble
+        self._log = log
         self._numbers = 0
         self._outstanding = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -186,6 +188,8 @@ class Session:
                 call = self.calls.get(message.step)
                 if call is not None:
                     self._progress(call, message)
+            elif kind is m.Log:
+                self._log(message.text)
             elif kind is m.Loaded and not self._loaded.done():
                 self._loaded.set_result(message)
             elif kind is not m.Hello:
