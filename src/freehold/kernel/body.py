@@ -13,7 +13,15 @@ VERSION: Final = 1
 _HEX: Final = frozenset("0123456789abcdef")
 _TEXTS: Final = ("run", "node", "job", "tool", "kind", "cat", "grade", "status", "code")
 _HASHES: Final = ("digest", "intent", "sent", "file")
-_NUMBERS: Final = ("item", "ord", "try")
+_NUMBERS: Final = ("at", "e", "item", "ord", "try")
+_FORMS: Final = {
+    **dict.fromkeys(_TEXTS, -1),
+    **dict.fromkeys(_NUMBERS, 0),
+    **dict.fromkeys(_HASHES, 64),
+    "id": 32,
+}
+"""What a field must be: text (-1), a number (0), or that many hexadecimal digits."""
+
 _TYPES: Final = ("intent", "result", "refusal")
 
 
@@ -50,13 +58,11 @@ def _first_wrong(fields: dict[str, Any]) -> str:
     for name in sorted(required - fields.keys()):
         return name
     for name, value in fields.items():
-        if name in _TEXTS and not isinstance(value, str):
-            return name
-        if name in _HASHES and not is_hex(value, 64):
-            return name
-        if name in ("at", "e", *_NUMBERS) and not _is_number(value):
-            return name
-        if name == "id" and not is_hex(value, 32):
+        form = _FORMS.get(name)
+        if form is None:
+            continue
+        good = is_hex(value, form) if form > 0 else _is_number(value) if form == 0 else isinstance(value, str)
+        if not good:
             return name
     return _first_wrong_of_payload(fields)
 
