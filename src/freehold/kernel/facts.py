@@ -2,9 +2,9 @@
 
 A stranger may have written parts of those bytes, so whatever could make a line look like another one (control
 characters, text that runs backwards, characters without width) is spelled out, and nothing is cut in silence.
+Letters of another alphabet that look like ours are shown as they are.
 """
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from freehold.base import Json, canonical
 
 LONGEST_LINE: Final = 200
 LONGEST_BODY: Final = 64 * 1024
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # printable to Unicode, empty to the eye
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -59,9 +59,9 @@ def visible(text: str, *, lines: bool = False) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        f"⟨U+{ord(character):04X}⟩"
-        if unicodedata.category(character) in _HIDDEN and not (lines and character in "\n\t")
-        else character
+        character
+        if (character.isprintable() and character not in _BLANK) or (lines and character in "\n\t")
+        else f"⟨U+{ord(character):04X}⟩"
         for character in text
     )
 
