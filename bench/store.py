@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parents[1])]
 
-from freehold.base import SystemClock, action_id  # noqa: E402
-from freehold.store import Batch, Cost, EntryDraft, EntryKind, Store, Tile, open_store  # noqa: E402
+from freehold.base import SystemClock, action_id
+from freehold.store import Batch, Cost, EntryDraft, EntryKind, Store, Tile, open_store
 
 INTENT_BYTES, RESULT_BYTES = 560, 230
 WARM_PAIRS = 1_500

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -153,17 +154,21 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert isinstance(error, Unavailable)
 
 
-async def test_a_database_that_may_only_be_read_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "estate"
-    async with opened(str(folder)):
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may go through, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
+async def test_a_database_that_may_only_be_read_is_refused(open_folder: Path) -> None:
+    async with opened(str(open_folder)):
         pass
-    for parent in list(tmp_path.parents)[:2]:
-        os.chmod(parent, 0o755)
-    os.chmod(folder, 0o777)
-    os.chmod(folder / "freehold.lock", 0o666)
-    os.chmod(folder / "freehold.db", 0o444)
+    os.chmod(open_folder / "freehold.lock", 0o666)
+    os.chmod(open_folder / "freehold.db", 0o444)
     with somebody():
-        error = refusal(str(folder))
+        error = refusal(str(open_folder))
     assert "cannot be opened for writing" in error.message
 
 

@@ -43,12 +43,23 @@ class Engine(Protocol):
         """Close the connections, then release the lock."""
         ...
 
-    def write(self, group: Group) -> float:
-        """Commit the group durably, all or nothing; returns the seconds that the commit itself took."""
+    def stage(self, group: Group) -> None:
+        """Bring a group as far as it goes on the loop: what costs processor time, nothing that waits.
+
+        In the writer thread the same work would give the interpreter's lock away and wait for it, row by row.
+        Raises BadInput when the database refuses the content already.
+        """
+        ...
+
+    def commit(self) -> float:
+        """Commit what is staged durably, all or nothing; returns the seconds that took.
+
+        May run in the writer thread. Raises BadInput when the database refuses the content.
+        """
         ...
 
     def begin(self) -> None:
-        """Begin a transaction that parts are put into one by one."""
+        """Begin a transaction that parts are put into one by one, instead of ``stage`` and ``commit``."""
         ...
 
     def attempt(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:

@@ -27,11 +27,10 @@ _NEWEST_WEIGHT: Final = 0.1
 class Work:
     """One batch on its way: ``first`` once it has an index, or ``error`` if it alone was refused."""
 
-    __slots__ = ("changes", "error", "first", "future", "leaves", "rows")
+    __slots__ = ("changes", "error", "first", "future", "rows")
 
-    def __init__(self, rows: list[Row], leaves: list[bytes], changes: Sequence[Put | Drop]) -> None:
+    def __init__(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:
         self.rows = rows
-        self.leaves = leaves
         self.changes = changes
         self.first = 0
         self.error: FreeholdError | None = None
@@ -41,15 +40,19 @@ class Work:
 class GroupCommit:
     """Turns many callers into few commits.
 
-    ``write(works)`` makes a group durable and returns the seconds its commit took, or None when there was
-    nothing to commit; it may run in the writer thread, one group at a time. ``durable(works)`` runs on the
-    loop after it and moves the state in memory. When either raises, every work of the group fails with
-    StoreFailed, and so does everything after it.
+    ``stage(works)`` prepares a group on the loop and says whether there is anything to commit; ``write()``
+    makes it durable, perhaps in the writer thread, and returns the seconds that its commit took or None;
+    ``durable()`` moves the state in memory, on the loop again. One group is on its way at a time. When any of
+    them raises, every work of the group fails with StoreFailed, and so does everything after it.
     """
 
     def __init__(
-        self, write: Callable[[list[Work]], float | None], durable: Callable[[list[Work]], None]
+        self,
+        stage: Callable[[list[Work]], bool],
+        write: Callable[[], float | None],
+        durable: Callable[[], None],
     ) -> None:
+        self._stage = stage
         self._write = write
         self._durable = durable
         self._waiting: list[Work] = []
@@ -61,8 +64,8 @@ class GroupCommit:
         self.average_s = 0.0
         self.failure: FreeholdError | None = None
 
-    async def commit(self, work: Work) -> int:
-        """Return the work's first index once it is durable; raises its own error or StoreFailed."""
+    def submit(self, work: Work) -> "asyncio.Future[None] | None":
+        """Write the work at once and return None, or return what to wait for; then look at ``work.error``."""
         if self.failure is not None:
             raise _again(self.failure)
         if (
@@ -74,17 +77,14 @@ class GroupCommit:
         ):
             self._alone += 1
             self._write_here([work])
-        else:
-            loop = asyncio.get_running_loop()
-            work.future = loop.create_future()
-            self._waiting.append(work)
-            if not self._collecting and not self._in_flight:
-                self._collecting = True
-                loop.call_soon(self._collect)
-            await work.future
-        if work.error is not None:
-            raise work.error
-        return work.first
+            return None
+        loop = asyncio.get_running_loop()
+        work.future = loop.create_future()
+        self._waiting.append(work)
+        if not self._collecting and not self._in_flight:
+            self._collecting = True
+            loop.call_soon(self._collect)
+        return work.future
 
     def fail(self, failure: FreeholdError) -> None:
         """Let everything that waits and everything that comes fail, until ``recover``."""
@@ -113,17 +113,43 @@ class GroupCommit:
         if self.average_s < INLINE_LIMIT_S:
             self._write_here(works)
             self._collect_rest()
+        else:
+            self._write_there(works)
+
+    def _write_here(self, works: list[Work]) -> None:
+        try:
+            taken = self._write() if self._stage(works) else None
+            self._durable()
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            self._broken(works, error)
+        else:
+            self._done(works, taken)
+
+    def _write_there(self, works: list[Work]) -> None:
+        try:
+            if not self._stage(works):
+                self._done(works, None)
+                self._collect_rest()
+                return
+        except Exception as error:  # as above
+            self._broken(works, error)
             return
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="freehold-writer")
         self._in_flight = True
-        flight = asyncio.get_running_loop().run_in_executor(self._executor, self._write, works)
+        flight = asyncio.get_running_loop().run_in_executor(self._executor, self._write)
         flight.add_done_callback(lambda done: self._landed(works, done))
 
     def _landed(self, works: list[Work], flight: asyncio.Future[float | None]) -> None:
         self._in_flight = False
-        self._take(works, flight.result)
-        self._collect_rest()
+        try:
+            taken = flight.result()
+            self._durable()
+        except Exception as error:  # as above
+            self._broken(works, error)
+        else:
+            self._done(works, taken)
+            self._collect_rest()
 
     def _collect_rest(self) -> None:
         # The callers just served get a turn first, so that what they ask for next joins the group.
@@ -131,21 +157,15 @@ class GroupCommit:
             self._collecting = True
             asyncio.get_running_loop().call_soon(self._collect)
 
-    def _write_here(self, works: list[Work]) -> None:
-        self._take(works, lambda: self._write(works))
-
-    def _take(self, works: list[Work], seconds: Callable[[], float | None]) -> None:
-        try:
-            taken = seconds()
-            self._durable(works)
-        except Exception as error:  # whatever it is, nobody may wait for ever
-            failure = error if isinstance(error, FreeholdError) else _bug(error)
-            self._refuse(works, failure)
-            self.fail(failure)
-            return
+    def _done(self, works: list[Work], taken: float | None) -> None:
         if taken is not None:
             self.average_s += (taken - self.average_s) * _NEWEST_WEIGHT
         self._wake(works)
+
+    def _broken(self, works: list[Work], error: Exception) -> None:
+        failure = error if isinstance(error, FreeholdError) else _bug(error)
+        self._refuse(works, failure)
+        self.fail(failure)
 
     def _refuse(self, works: list[Work], failure: FreeholdError) -> None:
         for work in works:

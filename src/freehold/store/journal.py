@@ -7,14 +7,15 @@ after a commit, on the loop.
 import threading
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from freehold.base import BadInput, Corrupt, StoreFailed, Unavailable
+from freehold.base import BadInput, Corrupt, Unavailable
 from freehold.store.engine import Engine, Group
 from freehold.store.group import GroupCommit, Work
-from freehold.store.interface import Batch, CommitStats, Drop, Entry, LeafSink, Put, Tile
+from freehold.store.interface import Batch, CommitStats, Drop, Entry, LeafSink, Put
 from freehold.store.pending import MARK_EVERY, OpenIntents
 from freehold.store.reads import Reads
-from freehold.store.rows import ACTION, ATTEMPT, FORM, RESULT_FINAL, Row, row_of, text
+from freehold.store.rows import ACTION, ATTEMPT, FORM, INDEX, LEAF, RESULT_FINAL, Row, row_of, text
 
 
 class JournalStore(Reads):
@@ -26,8 +27,9 @@ class JournalStore(Reads):
         self._open = OpenIntents()
         self._epoch = 0
         self._writing = threading.Lock()
-        self._group = GroupCommit(self._write, self._durable)
+        self._group = GroupCommit(self._stage, self._write, self._durable)
         self._stats = CommitStats()
+        self._staged = _Staged([])
         self._closed = False
 
     def open(self) -> None:
@@ -55,10 +57,15 @@ class JournalStore(Reads):
         """Commit ``batch`` durably and return the index of its first entry, or the size if it has none."""
         if self._closed:
             raise Unavailable("The store is closed.", remedy="Start the daemon again.")
-        rows = [row_of(draft) for draft in batch.entries]
         for change in batch.changes:
             _check(change)
-        return await self._group.commit(Work(rows, [draft.leaf for draft in batch.entries], batch.changes))
+        work = Work([row_of(draft) for draft in batch.entries], batch.changes)
+        waits = self._group.submit(work)
+        if waits is not None:
+            await waits
+        if work.error is not None:
+            raise work.error
+        return work.first
 
     def open_intents(self) -> list[Entry]:
         """Return, in order, every INTENT of a newest attempt that has no RESULT or only an unknown one."""
@@ -75,6 +82,8 @@ class JournalStore(Reads):
         """After StoreFailed: connect again, make sure that the store is ours, take in what became durable."""
         if self._closed:
             raise Unavailable("The store is closed.", remedy="Start the daemon again.")
+        if self._group.failure is None:
+            return
         with self._writing:
             self._engine.reopen()
             size, known = self._size_on_disk(), self._size
@@ -95,7 +104,9 @@ class JournalStore(Reads):
         if self._closed:
             return
         if self._group.failure is None:
-            await self._group.commit(Work([], [], ()))
+            waits = self._group.submit(Work([], ()))
+            if waits is not None:
+                await waits
         self._closed = True
         self._group.shut_down()
         self._engine.close()
@@ -109,61 +120,71 @@ class JournalStore(Reads):
         index, body = marks[0] if marks else (0, None)
         self._open.restore(body, self._tail(index))
 
-    def _write(self, works: list[Work]) -> float | None:
-        """Make a group durable, in the loop's thread or the writer's; sets ``first`` or ``error`` of each."""
-        with self._writing:
-            group, leaves = Group(), list[bytes]()
-            for work in works:
-                self._place(work, group, leaves)
-            if not group.rows and not group.changes:
-                return None
+    def _stage(self, works: list[Work]) -> bool:
+        """Give the works their indices and prepare their commit; False when there is nothing to commit."""
+        group = Group()
+        for work in works:
+            _place(work, self._size + len(group.rows))
+            group.rows += work.rows
+            if work.changes:
+                group.changes += work.changes
+        self._staged = _Staged(works)
+        if not group.rows and not group.changes:
+            return False
+        self._writing.acquire()
+        try:
+            leaves = [row[LEAF] for row in group.rows]
             group.tiles = self._tree.tiles_for(self._size, leaves) if leaves else ()
             group.mark = self._mark(len(leaves))
-            try:
-                return self._engine.write(group)
-            except BadInput as error:
-                self._engine.abandon()
-                if len(works) > 1:
-                    return self._write_good_ones(works)
-                works[0].error = error
-                return None
-            except StoreFailed:
-                self._engine.abandon()
-                raise
+            self._staged = _Staged(works, group.rows, leaves, len(works))
+            self._engine.stage(group)
+        except BadInput as error:
+            self._staged.bad = error
+        except BaseException:
+            self._engine.abandon()
+            self._writing.release()
+            raise
+        return True
 
-    def _write_good_ones(self, works: list[Work]) -> float | None:
-        """Write a group of which at least one batch is bad, so that only the bad ones fail."""
-        leaves, good = list[bytes](), False
+    def _write(self) -> float | None:
+        """Make durable what is staged, on the loop or in the writer thread; sets ``error`` of bad works."""
+        staged = self._staged
         try:
-            self._engine.begin()
-            for work in works:
-                part = Group()
-                before = len(leaves)
-                self._place(work, part, leaves)
+            if staged.bad is None:
                 try:
-                    self._engine.attempt(part.rows, part.changes)
+                    return self._engine.commit()
                 except BadInput as error:
-                    work.error = error
-                    del leaves[before:]
-                else:
-                    good = good or bool(part.rows or part.changes)
-            if not good:
-                self._engine.abandon()
-                return None
-            tiles: Sequence[Tile] = self._tree.tiles_for(self._size, leaves) if leaves else ()
-            return self._engine.finish(tiles, self._mark(len(leaves)))
-        except StoreFailed:
+                    staged.bad = error
+            self._engine.abandon()
+            works, self._staged = staged.works, _Staged(staged.works)
+            if len(works) > 1:
+                return self._write_good_ones(works)
+            works[0].error = staged.bad
+            return None
+        except BaseException:
             self._engine.abandon()
             raise
+        finally:
+            self._writing.release()
 
-    def _place(self, work: Work, group: Group, leaves: list[bytes]) -> None:
-        """Give the work its indices, after the leaves that the group has already, and add it."""
-        first = self._size + len(leaves)
-        work.first = first
-        rows: list[Row] = work.rows
-        group.rows.extend([(index, *row) for index, row in enumerate(rows, first)])
-        group.changes.extend(work.changes)
-        leaves.extend(work.leaves)
+    def _write_good_ones(self, works: list[Work]) -> float:
+        """Write a group of which at least one batch is bad, so that only the bad ones fail."""
+        rows, good = list[Row](), 0
+        self._engine.begin()
+        for work in works:
+            _place(work, self._size + len(rows))
+            try:
+                self._engine.attempt(work.rows, work.changes)
+            except BadInput as error:
+                work.error = error
+            else:
+                rows += work.rows
+                good += 1
+        leaves = [row[LEAF] for row in rows]
+        tiles = self._tree.tiles_for(self._size, leaves) if leaves else ()
+        seconds = self._engine.finish(tiles, self._mark(len(leaves)))
+        self._staged = _Staged(works, rows, leaves, good)
+        return seconds
 
     def _mark(self, count: int) -> tuple[int, bytes] | None:
         """Return the mark of the open intents before this group, when the group crosses a multiple of it."""
@@ -171,26 +192,40 @@ class JournalStore(Reads):
             return None
         return self._size, self._open.dump()
 
-    def _durable(self, works: list[Work]) -> None:
-        """Move the state in memory; runs on the loop, after the commit."""
-        leaves = list[bytes]()
-        batches = 0
-        for work in works:
-            if work.error is not None:
-                continue
-            batches += 1
-            leaves.extend(work.leaves)
-            for index, row in enumerate(work.rows, work.first):
-                if row[FORM] <= RESULT_FINAL:
-                    self._open.take(index, row[FORM], row[ACTION], row[ATTEMPT])
-        if not batches:
+    def _durable(self) -> None:
+        """Move the state in memory by what was staged and is durable now; runs on the loop."""
+        staged = self._staged
+        if not staged.batches:
             return
-        if leaves:
-            self._tree.advance(self._size, leaves)
-            self._size += len(leaves)
+        if staged.leaves:
+            self._tree.advance(self._size, staged.leaves)
+            self._size += len(staged.leaves)
+            self._open.take(
+                (row[INDEX], row[FORM], row[ACTION], row[ATTEMPT])
+                for row in staged.rows
+                if row[FORM] <= RESULT_FINAL
+            )
         self._stats.commits += 1
-        self._stats.batches += batches
-        self._stats.entries += len(leaves)
+        self._stats.batches += staged.batches
+        self._stats.entries += len(staged.leaves)
+
+
+@dataclass(slots=True)
+class _Staged:
+    """The group that is on its way: all its works, and what its commit makes durable."""
+
+    works: list[Work]
+    rows: Sequence[Row] = ()
+    leaves: Sequence[bytes] = ()
+    batches: int = 0
+    bad: BadInput | None = None
+
+
+def _place(work: Work, first: int) -> None:
+    """Give the work its indices."""
+    work.first = first
+    for index, row in enumerate(work.rows, first):
+        row[INDEX] = index
 
 
 def _check(change: Put | Drop) -> None:

@@ -24,14 +24,16 @@ class OpenIntents:
     def __init__(self) -> None:
         self._open: dict[bytes, tuple[int, int]] = {}
 
-    def take(self, index: int, form: int, action: bytes, attempt: int) -> None:
-        """Take one committed entry in, in journal order."""
-        if form == INTENT:
-            self._open[action] = (attempt, index)
-        elif form == RESULT_FINAL:
-            found = self._open.get(action)
-            if found is not None and found[0] == attempt:
-                del self._open[action]
+    def take(self, places: Iterable[tuple[int, int, bytes, int]]) -> None:
+        """Take (index, form, action, attempt) of committed entries in, in journal order."""
+        held = self._open
+        for index, form, action, attempt in places:
+            if form == INTENT:
+                held[action] = (attempt, index)
+            elif form == RESULT_FINAL:
+                found = held.get(action)
+                if found is not None and found[0] == attempt:
+                    del held[action]
 
     def indices(self) -> list[int]:
         """Return the journal indices of the open INTENTs, in order."""
@@ -48,5 +50,4 @@ class OpenIntents:
         except msgspec.MsgspecError as error:
             raise Corrupt("The store's list of open intents cannot be read.") from error
         self._open = {action: (attempt, index) for action, attempt, index in listed}
-        for index, form, action, attempt in tail:
-            self.take(index, form, action, attempt)
+        self.take(tail)

@@ -83,6 +83,7 @@ class PostgresEngine:
         self._reader: psycopg.Connection[Any] | None = None
         self._prepared: dict[str, bytes] = {}
         self._epoch = 0
+        self._staged: tuple[Group, list[bytes]] | None = None
 
     def open(self) -> int:
         """Take the lock, check or make the schema, take the next fencing epoch and return it."""
@@ -120,15 +121,24 @@ class PostgresEngine:
         self._reader = self._writer = None
         self._prepared = {}
 
-    def write(self, group: Group) -> float:
-        """Commit the group durably, all or nothing; returns the seconds that the commit took."""
+    def stage(self, group: Group) -> None:
+        """Encode the group; nothing is sent yet."""
+        self._staged = group, _packed(group)
+
+    def commit(self) -> float:
+        """Commit what is staged durably, all or nothing; returns the seconds that took."""
+        if self._staged is None:
+            return self._commit_transaction()
+        (group, packed), self._staged = self._staged, None
         if group.changes:
             self.begin()
-            self._put(group.rows, group.changes)
-            return self.finish(group.tiles, group.mark)
+            if packed:
+                self._insert(packed, len(group.rows))
+            self._change(group.changes)
+            return self._commit_transaction()
         started = self._clock.monotonic_s()
         self._wait()
-        self._insert(group.rows, group.tiles, group.mark)
+        self._insert(packed, len(group.rows))
         return self._clock.monotonic_s() - started
 
     def begin(self) -> None:
@@ -141,7 +151,9 @@ class PostgresEngine:
         """Put a part into the transaction; on BadInput the part alone is undone."""
         self._command("SAVEPOINT part")
         try:
-            self._put(rows, changes)
+            if rows:
+                self._insert(_packed(Group(rows)), len(rows))
+            self._change(changes)
         except BadInput:
             self._command("ROLLBACK TO SAVEPOINT part")
             raise
@@ -150,15 +162,12 @@ class PostgresEngine:
     def finish(self, tiles: Sequence[Tile], mark: tuple[int, bytes] | None) -> float:
         """Commit the transaction durably; returns the seconds that the commit itself took."""
         if tiles or mark is not None:
-            self._insert([], tiles, mark)
-        started = self._clock.monotonic_s()
-        self._wait()
-        if self._command("COMMIT").command_status != b"COMMIT":
-            raise StoreFailed("PostgreSQL rolled the commit back.", remedy="Look at the server's log.")
-        return self._clock.monotonic_s() - started
+            self._insert(_packed(Group([], [], tiles, mark)), 0)
+        return self._commit_transaction()
 
     def abandon(self) -> None:
         """Undo what is not committed, if anything; never raises."""
+        self._staged = None
         # A failure here leaves a dead connection, which `reopen` replaces.
         with contextlib.suppress(psycopg.Error):
             idle = (pq.TransactionStatus.IDLE, pq.TransactionStatus.UNKNOWN)
@@ -170,7 +179,7 @@ class PostgresEngine:
         try:
             self.begin()
             self._run("UPDATE entry SET payload = NULL WHERE idx = ANY($1::bigint[])", (int8_array(indices),))
-            self.finish((), None)
+            self._commit_transaction()
         finally:
             self.abandon()
 
@@ -188,33 +197,25 @@ class PostgresEngine:
         """Return the right side of ``idx`` being one of these numbers, and its parameter."""
         return "= ANY(?)", list(numbers)
 
-    def _insert(self, rows: list[Row], tiles: Sequence[Tile], mark: tuple[int, bytes] | None) -> None:
-        columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
-        packed = [pack(column) for pack, column in zip(_PACKERS, columns, strict=True)]
-        if not tiles and mark is None:
-            done = self._run(_ENTRIES, (self._epoch, *packed))
-        else:
-            beside = (
-                int8_array([tile.level for tile in tiles]),
-                int8_array([tile.number for tile in tiles]),
-                bytea_array([tile.root for tile in tiles]),
-                bytea_array([tile.hashes for tile in tiles]),
-                int8_array([] if mark is None else [mark[0]]),
-                bytea_array([] if mark is None else [mark[1]]),
-            )
-            done = self._run(_AND_TILES, (self._epoch, *packed, *beside))
-        if done.command_tuples != len(rows):
+    def _insert(self, packed: list[bytes], count: int) -> None:
+        sql = _ENTRIES if len(packed) == len(COLUMNS) else _AND_TILES
+        if self._run(sql, (self._epoch, *packed)).command_tuples != count:
             raise fenced()
 
-    def _put(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:
-        if rows:
-            self._insert(rows, (), None)
+    def _change(self, changes: Sequence[Put | Drop]) -> None:
         for change in changes:
             sql, parameters = statement(change)
             done = self._run(sql, parameters).command_tuples
             if done != 1 and isinstance(change, Put):
                 found = self._run(VERSION_OF, (change.collection, change.key))
                 raise version_conflict(change, int(found.get_value(0, 0) or 0) if found.ntuples else None)
+
+    def _commit_transaction(self) -> float:
+        started = self._clock.monotonic_s()
+        self._wait()
+        if self._command("COMMIT").command_status != b"COMMIT":
+            raise StoreFailed("PostgreSQL rolled the commit back.", remedy="Look at the server's log.")
+        return self._clock.monotonic_s() - started
 
     def _run(self, sql: str, parameters: Sequence[Any] = ()) -> "pq.abc.PGresult":
         """Run a prepared statement on the driver's lowest level: it is the path of every action."""
@@ -319,6 +320,25 @@ class PostgresEngine:
             yield
         except (psycopg.Error, UnicodeEncodeError, OverflowError) as error:
             raise in_words(error, self._what, kind) from error
+
+
+def _packed(group: Group) -> list[bytes]:
+    """Return the statement's arrays: the entries', and those of tiles and mark where there are any."""
+    if not group.rows and not group.tiles and group.mark is None:
+        return []
+    columns = zip(*group.rows, strict=True) if group.rows else [()] * len(COLUMNS)
+    packed = [pack(column) for pack, column in zip(_PACKERS, columns, strict=True)]
+    tiles, mark = group.tiles, group.mark
+    if tiles or mark is not None:
+        packed += [
+            int8_array([tile.level for tile in tiles]),
+            int8_array([tile.number for tile in tiles]),
+            bytea_array([tile.root for tile in tiles]),
+            bytea_array([tile.hashes for tile in tiles]),
+            int8_array([] if mark is None else [mark[0]]),
+            bytea_array([] if mark is None else [mark[1]]),
+        ]
+    return packed
 
 
 def _numbered(sql: str) -> str:

@@ -12,18 +12,21 @@ import msgspec
 from freehold.base import BadInput
 from freehold.store.interface import UNKNOWN, Cost, Entry, EntryDraft, EntryKind
 
-Row: TypeAlias = tuple[Any, ...]
+Row: TypeAlias = list[Any]
+"""An entry's columns in the order of COLUMNS; the first, its index, is set by the sequencer."""
 
 COLUMNS: Final = (
     "idx", "form", "attempt", "item", "ordinal", "run", "action", "node", "status", "digest", "leaf",
     "deltas", "body", "payload",
 )  # fmt: skip
-"""The journal table's columns in order; a row that waits for its index has all but the first."""
+"""The journal table's columns in order."""
 
-FORM: Final = 0
-ATTEMPT: Final = 1
-ACTION: Final = 5
-"""Places in a row that waits for its index."""
+INDEX: Final = 0
+FORM: Final = 1
+ATTEMPT: Final = 2
+ACTION: Final = 6
+LEAF: Final = 10
+"""Places in a row."""
 
 INTENT: Final = 1
 RESULT_UNKNOWN: Final = 2
@@ -53,7 +56,7 @@ class _Deltas(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def row_of(draft: EntryDraft) -> Row:
-    """Return the draft's columns without its index; raises BadInput for what no engine can keep."""
+    """Return the draft's row, still without an index; raises BadInput for what no engine can keep."""
     # Every entry passes here: the checks are written out because calls are what costs.
     form, status, node = _FORM_OF_KIND[draft.kind], draft.status, draft.node
     attempt, item, ordinal = draft.attempt, draft.item, draft.ordinal
@@ -78,10 +81,10 @@ def row_of(draft: EntryDraft) -> Row:
     deltas = None
     if reserved is not None or spent is not None:
         deltas = msgspec.json.encode((_amounts(reserved), _amounts(spent))).decode()
-    return (
-        form, attempt, item, ordinal, run, action, node, status, draft.digest, draft.leaf, deltas, draft.body,
-        draft.payload,
-    )  # fmt: skip
+    return [
+        -1, form, attempt, item, ordinal, run, action, node, status, draft.digest, draft.leaf, deltas,
+        draft.body, draft.payload,
+    ]  # fmt: skip
 
 
 def entry_of(row: Sequence[Any]) -> Entry:

@@ -52,6 +52,7 @@ class SqliteEngine:
         self._busy_timeout_s = busy_timeout_s
         self._lock = FolderLock(folder)
         self._epoch = 0
+        self._alone: Row | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
 
@@ -96,16 +97,32 @@ class SqliteEngine:
         finally:
             self._lock.release()
 
-    def write(self, group: Group) -> float:
-        """Commit the group durably, all or nothing; returns the seconds that the commit itself took."""
+    def stage(self, group: Group) -> None:
+        """Put the group into a transaction; an entry that comes alone waits to be a statement of its own."""
         if len(group.rows) == 1 and not group.changes and not group.tiles and group.mark is None:
-            return self._write_one(group.rows[0])
+            self._alone = group.rows[0]
+            return
         self.begin()
         try:
             self._put(group.rows, group.changes)
+            self._put_beside(group.tiles, group.mark)
         except _LIBRARY as error:
             raise self._in_words(error) from error
-        return self.finish(group.tiles, group.mark)
+
+    def commit(self) -> float:
+        """Commit what is staged durably, all or nothing; returns the seconds that took."""
+        writer, alone, self._alone = self._connected(), self._alone, None
+        started = self._clock.monotonic_s()
+        if self._delay_s:
+            time.sleep(self._delay_s)
+        try:
+            if alone is None:
+                writer.execute("COMMIT")
+            elif writer.execute(_INSERT_FENCED, (*alone, self._epoch)).rowcount != 1:
+                raise fenced()
+        except _LIBRARY as error:
+            raise self._in_words(error, whole=alone is None) from error
+        return self._clock.monotonic_s() - started
 
     def begin(self) -> None:
         """Begin a transaction that parts are put into one by one."""
@@ -136,25 +153,15 @@ class SqliteEngine:
 
     def finish(self, tiles: Sequence[Tile], mark: tuple[int, bytes] | None) -> float:
         """Commit the transaction durably; returns the seconds that the commit itself took."""
-        writer = self._connected()
         try:
-            for tile in tiles:
-                writer.execute(
-                    "INSERT INTO tile (level, number, root, hashes) VALUES (?, ?, ?, ?)",
-                    (tile.level, tile.number, tile.root, tile.hashes),
-                )
-            if mark is not None:
-                writer.execute("INSERT OR REPLACE INTO mark (name, idx, body) VALUES ('open', ?, ?)", mark)
-            started = self._clock.monotonic_s()
-            if self._delay_s:
-                time.sleep(self._delay_s)
-            writer.execute("COMMIT")
+            self._put_beside(tiles, mark)
         except _LIBRARY as error:
             raise self._in_words(error, whole=True) from error
-        return self._clock.monotonic_s() - started
+        return self.commit()
 
     def abandon(self) -> None:
         """Undo what is not committed, if anything; never raises."""
+        self._alone = None
         try:
             if self._writer is not None and self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
@@ -186,20 +193,6 @@ class SqliteEngine:
         """Return the right side of ``idx`` being one of these numbers, and its parameter."""
         return "IN (SELECT value FROM json_each(?))", json.dumps(list(numbers))
 
-    def _write_one(self, row: Row) -> float:
-        """Commit one entry as one statement, the fence inside it."""
-        writer = self._connected()
-        started = self._clock.monotonic_s()
-        if self._delay_s:
-            time.sleep(self._delay_s)
-        try:
-            done = writer.execute(_INSERT_FENCED, (*row, self._epoch)).rowcount
-        except _LIBRARY as error:
-            raise self._in_words(error) from error
-        if done != 1:
-            raise fenced()
-        return self._clock.monotonic_s() - started
-
     def _put(self, rows: list[Row], changes: Sequence[Put | Drop]) -> None:
         writer = self._connected()
         if len(rows) == 1:
@@ -211,6 +204,16 @@ class SqliteEngine:
             if done != 1 and isinstance(change, Put):
                 found = writer.execute(VERSION_OF, (change.collection, change.key)).fetchone()
                 raise version_conflict(change, found[0] if found else None)
+
+    def _put_beside(self, tiles: Sequence[Tile], mark: tuple[int, bytes] | None) -> None:
+        writer = self._connected()
+        for tile in tiles:
+            writer.execute(
+                "INSERT INTO tile (level, number, root, hashes) VALUES (?, ?, ?, ?)",
+                (tile.level, tile.number, tile.root, tile.hashes),
+            )
+        if mark is not None:
+            writer.execute("INSERT OR REPLACE INTO mark (name, idx, body) VALUES ('open', ?, ?)", mark)
 
     def _make_folder(self) -> None:
         missing = not self._folder.exists()
