@@ -59,31 +59,28 @@ def compile_set(policies: Sequence[Policy]) -> Any:
         ) from None
 
 
-def entities(resource: Resource, parents: Mapping[Uid, Uid]) -> Any:
-    """Return a handle of the one resource and of each principal with the one that it stands for.
-
-    Raises ValueError where Cedar cannot take a name; the caller denies.
-    """
-    items = [_resource(resource)]
-    items.extend(_entity(child, [parent]) for child, parent in parents.items())
-    return cedarpy.Entities.from_json_str(msgspec.json.encode(items).decode())
+def entity(resource: Resource) -> Any:
+    """Return a handle of the one resource; raises ValueError where Cedar cannot take a name."""
+    parts = {"a": resource.a, "b": resource.b, "c": resource.c}
+    item = {"uid": {"type": _TYPES[resource.type], "id": resource.id}, "attrs": parts, "parents": []}
+    return cedarpy.Entities.from_json_str(msgspec.json.encode([item]).decode())
 
 
 def ask(policies: Any, principal: Uid, action: str, resource: Resource, known: Any) -> Verdict:
-    """Evaluate once. Every failure, also of one policy among many that allowed, is a denial."""
+    """Evaluate once. Every failure, also of one policy among many, is a denial."""
     request = {
-        "principal": _uid(principal),
+        "principal": {"type": principal[0], "id": principal[1]},
         "action": {"type": "Action", "id": action},
         "resource": {"type": _TYPES[resource.type], "id": resource.id},
     }
-    answer = None
+    error, answer = "panic", None
     with _Panic():
         try:
-            answer = cedarpy.is_authorized(request, policies, known)
-        except (ValueError, TypeError, KeyError, RuntimeError) as error:
-            return Verdict(False, (), f"the rules could not be evaluated ({type(error).__name__})")
+            answer = cedarpy.is_authorized_batch([request], policies, known)[0]
+        except (ValueError, TypeError, KeyError, IndexError, RuntimeError) as caught:
+            error = type(caught).__name__
     if answer is None:
-        return Verdict(False, (), "the rules could not be evaluated (panic)")
+        return Verdict(False, (), f"the rules could not be evaluated ({error})")
     diagnostics = answer.diagnostics
     if diagnostics.errors:
         return Verdict(False, (), "a rule could not be evaluated")
@@ -108,39 +105,47 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType({kind: kind.capitalize() for
 def _policy(policy: Policy) -> dict[str, Any]:
     holder, right = policy.holder, policy.right
     every = right.action == "*"
+    scope, tests = ({"op": "All"}, []) if every else _resources(right)
     return {
         "effect": right.effect,
-        "principal": {"op": "All"} if holder == EVERYONE else {"op": "in", "entity": _uid(holder)},
+        "principal": {"op": "All"} if holder == EVERYONE else {"op": "==", "entity": _uid(holder)},
         "action": {"op": "All"} if every else {"op": "==", "entity": _uid(("Action", right.action))},
-        "resource": {"op": "All"} if every else {"op": "is", "entity_type": _TYPES[ACTIONS[right.action]]},
-        "conditions": [] if every else [{"kind": "when", "body": test} for test in _tests(right)],
+        "resource": scope,
+        "conditions": [{"kind": "when", "body": test} for test in tests],
     }
 
 
-def _tests(right: Right) -> list[dict[str, Any]]:
-    """Return the conditions, all of which must hold, on the parts of the resource."""
-    pattern = read_pattern(right)
+def _resources(right: Right) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the scope of a right and the conditions on the parts of the resource, all of which must hold."""
+    kind, pattern = _TYPES[ACTIONS[right.action]], read_pattern(right)
+    of_kind = {"op": "is", "entity_type": kind}
     if pattern is None:
-        return []
+        return of_kind, []
     if isinstance(pattern, MailPattern):
+        if pattern.local:
+            return _exactly(kind, f"{pattern.local}@{pattern.domain}"), []
         if pattern.below:
-            return [_like("a", ["Wildcard", {"Literal": f".{pattern.domain}"}])]
-        return [_equals("a", pattern.domain), *([_equals("b", pattern.local)] if pattern.local else [])]
-    if isinstance(pattern, HttpPattern):
-        tests = [_equals("a", pattern.origin)]
-        if pattern.methods:
-            methods = {"Set": [{"Value": method} for method in pattern.methods]}
-            tests.append({"contains": {"left": methods, "right": _part("b")}})
-        below = _like("c", [{"Literal": f"{pattern.path}/"}, "Wildcard"])
-        tests.append({"||": {"left": _equals("c", pattern.path), "right": below}})
-        return tests
-    return [_named(pattern)]
+            return of_kind, [_like("a", ["Wildcard", {"Literal": f".{pattern.domain}"}])]
+        return of_kind, [_equals("a", pattern.domain)]
+    if isinstance(pattern, NamePattern):
+        if pattern.prefix:
+            return of_kind, [_like("a", [{"Literal": pattern.name}, "Wildcard"])]
+        return _exactly(kind, pattern.name), []
+    return of_kind, _http_tests(pattern)
 
 
-def _named(pattern: NamePattern) -> dict[str, Any]:
-    if pattern.prefix:
-        return _like("a", [{"Literal": pattern.name}, "Wildcard"])
-    return _equals("a", pattern.name)
+def _http_tests(pattern: HttpPattern) -> list[dict[str, Any]]:
+    tests = [_equals("a", pattern.origin)]
+    if pattern.methods:
+        methods = {"Set": [{"Value": method} for method in pattern.methods]}
+        tests.append({"contains": {"left": methods, "right": _part("b")}})
+    below = _like("c", [{"Literal": f"{pattern.path}/"}, "Wildcard"])
+    tests.append({"||": {"left": _equals("c", pattern.path), "right": below}})
+    return tests
+
+
+def _exactly(kind: str, name: str) -> dict[str, Any]:
+    return {"op": "==", "entity": _uid((kind, name))}
 
 
 def _part(name: str) -> dict[str, Any]:
@@ -157,12 +162,3 @@ def _like(name: str, pattern: list[Any]) -> dict[str, Any]:
 
 def _uid(uid: Uid) -> dict[str, str]:
     return {"type": uid[0], "id": uid[1]}
-
-
-def _entity(uid: Uid, parents: list[Uid]) -> dict[str, Any]:
-    return {"uid": _uid(uid), "attrs": {}, "parents": [_uid(parent) for parent in parents]}
-
-
-def _resource(resource: Resource) -> dict[str, Any]:
-    parts = {"a": resource.a, "b": resource.b, "c": resource.c}
-    return {"uid": {"type": _TYPES[resource.type], "id": resource.id}, "attrs": parts, "parents": []}

@@ -106,6 +106,7 @@ class Rules:
         self._memo_size = memo_size
         self._memo: dict[tuple[str, str, tuple[str, ...], str, Resource], Decision] = {}
         self._memo_epoch = -1
+        self._chains: dict[tuple[str, str, tuple[str, ...]], list[_Term]] = {}
         self._hits = 0
         self._misses = 0
         self._index()
@@ -139,6 +140,7 @@ class Rules:
                 return Decision(False, why=error.message, remedy=error.remedy)
         if self._memo_epoch != self._epoch.value:
             self._memo.clear()
+            self._chains.clear()
             self._memo_epoch = self._epoch.value
         key = (principals.agent, job, principals.link_ids, action, resource)
         known = self._memo.get(key)
@@ -295,7 +297,16 @@ class Rules:
         self._version = ""
 
     def _terms(self, principals: Principals) -> list[_Term]:
-        """Return everyone who must agree, each once."""
+        """Return everyone who must agree, each once; found once under one epoch."""
+        chain = (principals.agent, principals.job, principals.link_ids)
+        known = self._chains.get(chain)
+        if known is None:
+            if len(self._chains) >= MAX_HANDLES:
+                self._chains.clear()
+            known = self._chains[chain] = self._all_terms(principals)
+        return known
+
+    def _all_terms(self, principals: Principals) -> list[_Term]:
         terms = [_acting(principals.agent, principals.job)]
         for link in principals.links:
             uid = ("Delegation", link.id)
@@ -322,11 +333,11 @@ class Rules:
         key = (term.uid, action)
         handle = self._handles.get(key)
         if handle is None:
-            holders = dict.fromkeys((EVERYONE, term.above, term.uid))
-            policies = [
-                p for holder in holders for p in self._held.get(holder, ()) if p.right.action in (action, "*")
+            own = [
+                policy for uid in dict.fromkeys((term.above, term.uid)) for policy in self._held.get(uid, ())
             ]
-            handle = cedar.compile_set(policies)
+            held = [Policy(policy.id, term.uid, policy.right) for policy in own] + [*self._held[EVERYONE]]
+            handle = cedar.compile_set([policy for policy in held if policy.right.action in (action, "*")])
             if len(self._handles) >= MAX_HANDLES:
                 del self._handles[next(iter(self._handles))]
             self._handles[key] = handle
@@ -336,32 +347,25 @@ class Rules:
         """Ask Cedar once for everyone who must agree."""
         if ACTIONS.get(action) != resource.type:
             return Decision(False, why=f"No rule speaks of {action!a} on a {resource.type!a}.")
-        terms = self._terms(principals)
         rules: dict[str, None] = {}
         lacking: list[Lack] = []
-        forbidden: list[str] = []
+        forbidden: dict[str, None] = {}
         try:
-            known = cedar.entities(
-                resource, {term.uid: term.above for term in terms if term.uid != term.above}
-            )
-            for term in terms:
+            known = cedar.entity(resource)
+            for term in self._terms(principals):
                 verdict = cedar.ask(self._handle(term, action), term.uid, action, resource, known)
-                if verdict.allowed:
-                    rules.update(dict.fromkeys(verdict.rules))
-                elif verdict.error:
+                if verdict.error:
                     return Decision(False, why=f"Denied: {verdict.error}.", remedy="Run `freehold doctor`.")
-                elif verdict.rules:
-                    forbidden.extend(verdict.rules)
-                else:
+                if not verdict.allowed and not verdict.rules:
                     lacking.append(term.lack)
+                named = rules if verdict.allowed else forbidden
+                named.update(dict.fromkeys(verdict.rules))
         except (ValueError, TypeError, Internal) as error:
             return Decision(False, why=f"Denied: the rules could not be evaluated ({type(error).__name__}).")
         if not lacking and not forbidden:
             return Decision(True, tuple(rules))
-        why, remedy = explain(principals, action, resource, lacking, forbidden)
-        return Decision(
-            False, tuple(dict.fromkeys(forbidden)), why, remedy, tuple(lack.words for lack in lacking)
-        )
+        why, remedy = explain(principals, action, resource, lacking, tuple(forbidden))
+        return Decision(False, tuple(forbidden), why, remedy, tuple(lack.words for lack in lacking))
 
 
 def _acting(agent: str, job: str) -> _Term:
