@@ -50,6 +50,11 @@ class Gate:
         self._settlement = Settlement(rooms, self._pen)
         self._stopped: StoreFailed | None = None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the gate is shut because the store failed."""
+        return self._stopped is not None
+
     def reopen(self) -> None:
         """Let actions through again, after the state was read again from the store."""
         self._stopped = None

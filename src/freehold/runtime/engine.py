@@ -7,7 +7,7 @@ wait in the store. Everything that it knows of a run is in the run's document an
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,6 +69,7 @@ class Engine:
         self._documents: dict[str, RunDocument] = {}
         self._work: set[asyncio.Task[Any]] = set()
         self._waiters: dict[str, list[asyncio.Future[RunDocument]]] = {}
+        self._resting: set[str] = set()
         self._closing = False
         kernel.rooms.freezes.listen(self._frozen)
 
@@ -81,10 +82,12 @@ class Engine:
         *,
         only: Mapping[str, list[str]] | None = None,
         trigger: str = "hand",
+        also: Sequence[Put] = (),
     ) -> str:
         """Start a run of ``job`` and return its id; its files and policy are pinned in the same commit.
 
-        ``folders`` are the job's sources by name; ``only`` names the files of a file drop. Raises Refused when
+        ``folders`` are the job's sources by name; ``only`` names the files of a file drop, ``also`` what is
+        written in the same commit. Raises Refused when
         agent or owner may not act, BadInput for what cannot be read.
         """
         rooms = self._rooms
@@ -115,7 +118,7 @@ class Engine:
         subjects = (job.subject,) if job.subject else (ESTATE,)
         note = Note("run.started", {**head, "policy": document.policy_digest}, pinned, subjects, run)
         writes = self._house.pin_room.take(run, job, folders, only or {})
-        change = Change([note], [*writes, self._put(document)]).join(
+        change = Change([note], [*writes, *also, self._put(document)]).join(
             rooms.budget.open_run(_accounts(document, job))
         )
         await rooms.ledger.commit(change)
@@ -130,14 +133,14 @@ class Engine:
 
     def _next(self) -> None:
         """Begin queued runs while there is room."""
-        while self._queue and len(self._live) < self._most and not self._closing:
+        while self._queue and len(self._live) - len(self._resting) < self._most and not self._closing:
             run, job = self._queue.popleft()
             self._spawn(self._begin(run, job))
 
     async def _begin(self, run: str, job: Job, *, resumed: bool = False) -> None:
         document = self._documents[run]
         scope = self._scope(document, job)
-        live = self._live[run] = LiveRun(self._house, scope, job, self._ended)
+        live = self._live[run] = LiveRun(self._house, scope, job, self._ended, self._waits)
         self._set(run, state="running")
         known = self._rooms.store.actions_of_run(run) if resumed else []
         parked = {}
@@ -280,7 +283,7 @@ class Engine:
             ):
                 self._again(run)
 
-    async def reopened(self) -> None:
+    def reopened(self) -> None:
         """Take up the runs that the store's failure halted."""
         for run, live in list(self._live.items()):
             if live.halted == "store":
@@ -303,6 +306,24 @@ class Engine:
         if document.state not in ALIVE:
             raise BadInput(f"The run has ended: it is {document.state}.", remedy="See: freehold runs")
         return document
+
+    def _waits(self, live: LiveRun, whether: bool) -> None:
+        """A run now waits for people alone, or no longer: its clock stands meanwhile, its place is free."""
+        run = live.scope.run
+        if whether == (run in self._resting) or self._closing:
+            return
+        (self._resting.add if whether else self._resting.discard)(run)
+        self._spawn(self._clock(run, whether))
+        self._next()
+
+    async def _clock(self, run: str, stands: bool) -> None:
+        rooms = self._rooms
+        if run not in self._documents:
+            return
+        self._set(run, state="waiting" if stands else "running")
+        move = rooms.budget.pause if stands else rooms.budget.resume
+        change = move(run, rooms.ledger.now_us())
+        await rooms.ledger.commit(change.join(Change([], [self._put(self._documents[run])])))
 
     # ---- ending --------------------------------------------------------------------------------------
 
@@ -336,6 +357,7 @@ class Engine:
         with contextlib.suppress(StoreFailed):
             await rooms.ledger.commit(change)
         self._live.pop(run, None)
+        self._resting.discard(run)
         self._documents.pop(run, None)
         self._house.pin_room.close(run)
         self._house.policies.pop(run, None)

@@ -47,7 +47,12 @@ class LiveRun:
     """A run that is being carried out. ``ended`` is called once, with how it ended."""
 
     def __init__(
-        self, house: House, scope: Scope, job: Job, ended: Callable[["LiveRun", str, str], None]
+        self,
+        house: House,
+        scope: Scope,
+        job: Job,
+        ended: Callable[["LiveRun", str, str], None],
+        waits: Callable[["LiveRun", bool], None] = lambda live, whether: None,
     ) -> None:
         self.house = house
         self.scope = scope
@@ -60,6 +65,7 @@ class LiveRun:
         self.waiting: dict[str, tuple[str, int]] = {}
         self._calls: dict[str, tuple[Session, Call, m.Perform]] = {}
         self._ended = ended
+        self._waits = waits
         self._over = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retries: dict[asyncio.TimerHandle, tuple[NodeState, int]] = {}
@@ -152,6 +158,7 @@ class LiveRun:
             self._finish(*self._verdict(graph))
         elif graph.active == 0 and not self._retries and graph.parked:
             self._release()
+            self._waits(self, True)
             self.house.publish(self.scope.run, {"event": "waiting", "cards": sorted(self.waiting)})
 
     def _open_nodes(self, graph: Graph) -> None:
@@ -376,6 +383,7 @@ class LiveRun:
 
     def decided(self, card: str) -> None:
         """A person decided a card: ask the gate again, in the same step or in the step started anew."""
+        self._waits(self, False)
         place = self.waiting.pop(card, None)
         live = self._calls.pop(card, None)
         if live is not None:
@@ -398,7 +406,9 @@ class LiveRun:
             idle = min(self.sessions, key=lambda session: len(session.calls), default=None)
             if idle is not None and (not idle.calls or len(self.sessions) >= wanted):
                 return idle
-            session = Session(await self.house.pool.take(), self.perform, self._progress, self._trouble, self._log)
+            session = Session(
+                await self.house.pool.take(), self.perform, self._progress, self._trouble, self._log
+            )
             try:
                 await session.load(
                     self.house.load_message(self.scope.run, self.job), self.house.load_timeout_s
