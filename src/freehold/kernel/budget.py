@@ -100,6 +100,8 @@ class Budget:
             books.roll(now_us)
         if now_us >= accounts.deadline_us or accounts.ended_us:
             raise self._too_late(accounts, now_us)
+        if books.runs.get(accounts.run) is not accounts:  # the books were read again since the run began
+            accounts = self.accounts(accounts.run)
         money, tokens, actions, cpu = maximum.money_micro, maximum.tokens, maximum.actions, maximum.cpu_us
         key = (action, attempt)
         if money < 0 or tokens < 0 or actions < 0 or cpu < 0 or key in books.holds:

@@ -64,6 +64,50 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[Role, ...] = ("confirm",)
 
 
+class _Uses:
+    """Who used a grant, under which number from 1 to its count; ``taken``: their commit is under way."""
+
+    def __init__(self) -> None:
+        self.number_of: dict[str, int] = {}
+        self.taken: set[int] = set()
+        self._free: list[int] = []
+        self._next = 1
+
+    def __len__(self) -> int:
+        return len(self.number_of) + len(self.taken)
+
+    def take(self) -> int:
+        """Return a number that nobody has."""
+        number = self._free.pop() if self._free else self._next
+        self._next = max(self._next, number + 1)
+        self.taken.add(number)
+        return number
+
+    def keep(self, number: int, action: str) -> None:
+        """The use is durable."""
+        self.taken.discard(number)
+        self.number_of[action] = number
+
+    def drop(self, number: int) -> None:
+        """The use was not made."""
+        if number in self.taken:
+            self.taken.discard(number)
+            self._free.append(number)
+
+    def forget(self, action: str) -> None:
+        """The use is given back."""
+        number = self.number_of.pop(action, None)
+        if number is not None:
+            self._free.append(number)
+
+    def load(self, numbers: Mapping[str, int]) -> None:
+        """Take the uses that are kept."""
+        self.number_of = dict(numbers)
+        used = set(numbers.values())
+        self._next = max(used, default=0) + 1
+        self._free = [number for number in range(self._next - 1, 0, -1) if number not in used]
+
+
 class Grants:
     """The estate's grants. Every method is synchronous and called from the daemon's loop."""
 
@@ -71,19 +115,21 @@ class Grants:
         self._witness = witness
         self._approvers = approvers
         self._grants: dict[str, Grant] = {}
-        self._uses: dict[str, dict[int, str]] = {}
-        self._taken: dict[str, set[int]] = {}
+        self._uses: dict[str, _Uses] = {}
         self._closing: set[str] = set()
 
     def load(self, store: Documents) -> None:
         """Read the grants that are not revoked, and their uses."""
         self._grants = {document.key: _decode(document) for document in store.documents(GRANTS, state="open")}
-        self._uses = {identifier: {} for identifier in self._grants}
-        self._taken, self._closing = {}, set()
+        self._closing = set()
+        numbers: dict[str, dict[str, int]] = {identifier: {} for identifier in self._grants}
         for document in store.documents(USES):
             identifier, _, number = document.key.partition("/")
-            if identifier in self._uses:
-                self._uses[identifier][int(number)] = str(canonical.decode(document.body)["action"])
+            if identifier in numbers:
+                numbers[identifier][str(canonical.decode(document.body)["action"])] = int(number)
+        self._uses = {identifier: _Uses() for identifier in self._grants}
+        for identifier, uses in self._uses.items():
+            uses.load(numbers[identifier])
 
     # ---- making ------------------------------------------------------------------------------------------
 
@@ -119,7 +165,7 @@ class Grants:
 
         def after() -> None:
             self._grants[identifier] = grant
-            self._uses[identifier] = {}
+            self._uses[identifier] = _Uses()
 
         return used.join(Change([Note("grant.added", head, private, subjects)], [put], [after], grant))
 
@@ -161,8 +207,7 @@ class Grants:
 
     def left(self, identifier: str) -> int:
         """Return how many uses are left, with those under way counted as used."""
-        used = len(self._uses.get(identifier, ())) + len(self._taken.get(identifier, ()))
-        return self.get(identifier).scope.count - used
+        return self.get(identifier).scope.count - len(self._uses[identifier])
 
     def find(self, use: Use, now_us: int) -> Grant | None:
         """Return the grant that stands for the card of ``use``, the one that ends first; else None."""
@@ -175,7 +220,7 @@ class Grants:
             return False
         if now_us >= scope.expires_us or grant.id in self._closing or not self._may(grant.by, use):
             return False
-        again = use.action in self._uses[grant.id].values()
+        again = use.action in self._uses[grant.id].number_of
         return (again or self.left(grant.id) > 0) and all(one.fits(use.args) for one in scope.constraints)
 
     def _may(self, by: str, use: Use) -> bool:
@@ -191,7 +236,8 @@ class Grants:
         """Return the change that counts one use, to be made in one commit with the INTENT; value: the grant.
 
         An action that used the grant before, in an earlier attempt, is not counted again. Raises Refused when
-        the grant holds no more. Run ``undo`` when the commit fails, or the use counts until a restart.
+        the grant holds no more. Run ``undo`` when the commit fails or is never tried, or the use counts until
+        a restart.
         """
         grant = self.get(identifier)
         if not self._fits(grant, use, now_us):
@@ -201,37 +247,21 @@ class Grants:
                 code="refused.grant",
             )
         uses = self._uses[identifier]
-        if use.action in uses.values():
+        if use.action in uses.number_of:
             return Change(value=grant)
-        taken = self._taken.setdefault(identifier, set())
-        number = next(
-            number for number in range(1, MOST_USES + 1) if number not in uses and number not in taken
-        )
-        taken.add(number)
-        put = Put(
-            USES,
-            f"{identifier}/{number:05d}",
-            canonical.encode({"action": use.action, "at": now_us}),
-            expect=0,
-        )
-
-        def after() -> None:
-            taken.discard(number)
-            uses[number] = use.action
-
-        return Change(writes=[put], after=[after], value=grant, undo=[lambda: taken.discard(number)])
+        number = uses.take()
+        row = canonical.encode({"action": use.action, "at": now_us})
+        put = Put(USES, f"{identifier}/{number:05d}", row, expect=0)
+        after, undo = lambda: uses.keep(number, use.action), lambda: uses.drop(number)
+        return Change(writes=[put], after=[after], value=grant, undo=[undo])
 
     def give_back(self, identifier: str, action: str) -> Change:
         """Return the change that gives a use back: the effect was explicitly not done."""
-        uses = self._uses.get(identifier, {})
-        numbers = [number for number, user in uses.items() if user == action]
-        writes: list[Put | Drop] = [Drop(USES, f"{identifier}/{number:05d}") for number in numbers]
-
-        def after() -> None:
-            for number in numbers:
-                uses.pop(number, None)
-
-        return Change(writes=writes, after=[after])
+        uses = self._uses.get(identifier)
+        if uses is None or action not in uses.number_of:
+            return Change()
+        drop = Drop(USES, f"{identifier}/{uses.number_of[action]:05d}")
+        return Change(writes=[drop], after=[lambda: uses.forget(action)])
 
 
 def _check(scope: Scope, now_us: int, control: Collection[str]) -> None:

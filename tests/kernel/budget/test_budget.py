@@ -232,6 +232,16 @@ def test_the_same_attempt_cannot_reserve_twice_nor_settle_twice() -> None:
         house.budget.settle(hold, Cost(actions=1))
 
 
+def test_who_kept_its_accounts_while_the_books_were_read_again_charges_the_new_ones() -> None:
+    house = House(Limit("run", "actions", 1))
+    old = house.budget.accounts("r1")
+    house.budget.load(house.shelf)
+    house.budget.reserve(old, Cost(actions=1), NOON, "a")
+    assert house.budget.bill("r1", NOON).reserved == Cost(actions=1)
+    with pytest.raises(Refused):
+        house.reserve(Cost(actions=1), "b")
+
+
 def test_nothing_can_be_gained_by_a_negative_maximum() -> None:
     with pytest.raises(Internal):
         House().reserve(Cost(money_micro=-1), "a")

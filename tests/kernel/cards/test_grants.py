@@ -224,3 +224,34 @@ def test_a_grant_survives_a_restart_with_what_is_left() -> None:
     assert office.grants.all() == [grant]
     assert office.grants.left(grant.id) == 4
     assert office.grants.find(use("a2"), NOW + HOUR) == grant
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(("use", "lose", "return", "crash")), st.integers(0, 6)), max_size=40
+)
+
+
+@given(STEPS)
+def test_a_grant_is_never_used_more_often_than_it_says(steps: list[tuple[str, int]]) -> None:
+    office = Office()
+    grant = office.grants_to(scope(3))
+    users: set[str] = set()
+    for step, number in steps:
+        action = f"a{number}"
+        if step == "crash":
+            office.restart()
+        elif step == "return":
+            office.shelf.make(office.grants.give_back(grant.id, action))
+            users.discard(action)
+        elif office.grants.find(use(action), NOW) is None:
+            assert len(users) == 3
+            assert action not in users
+        else:
+            change = office.grants.consume(grant.id, use(action), NOW)
+            if step == "use":
+                office.shelf.make(change)
+                users.add(action)
+            for move in change.undo if step == "lose" else ():
+                move()
+        assert len(users) <= 3
+        assert office.grants.left(grant.id) == 3 - len(users)
