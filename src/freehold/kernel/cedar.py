@@ -88,7 +88,7 @@ def ask(policies: Any, principal: Uid, action: str, resource: Resource, known: A
 
 
 class _Panic:
-    """Lets a panic of the Rust engine become a denial; its class cannot be imported, so it goes by its name."""
+    """Lets a panic of the Rust engine become a denial; its class cannot be imported, so by its name."""
 
     def __enter__(self) -> None:
         return None
