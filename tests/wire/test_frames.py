@@ -16,7 +16,7 @@ FROM_RUNNER = m.decoder(m.FromRunner)
 TO_RUNNER = m.decoder(m.ToRunner)
 
 names = st.text(max_size=20)
-numbers = st.integers(-(2**53), 2**53)
+numbers = st.integers(0, 2**53 - 1)
 values = st.recursive(
     st.none() | st.booleans() | numbers | names,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),

@@ -60,7 +60,7 @@ class Port:
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Send how far the step is."""
-        self._runner.channel.send(m.Progress(self._step, done, total, text[:200]))
+        self._runner.channel.send(m.Progress(self._step, done, total, text))
 
     def abandon(self) -> None:
         """Stop waiting for answers; a thread that waits for one sees a cancellation."""
@@ -141,7 +141,7 @@ class Runner:
             self._pack = find_pack(importlib.import_module(module), attribute or "pack", load.entry)
         except (Exception, SystemExit) as error:
             self._report(error)
-            self.channel.send(m.Loaded(error=one_sentence(error, f"Loading the pack '{load.pack}'")))
+            self.channel.send(m.Loaded(error=_sendable(one_sentence(error, f"Loading '{load.pack}'"))))
             return
         spent = (time.process_time_ns() - begun) // 1_000
         self.channel.send(m.Loaded(self._pack.version, sorted(self._pack.steps), cpu_us=spent))
@@ -212,11 +212,14 @@ class Runner:
         return self._pack
 
     def _send_failed(self, step: int, code: str, text: str, cpu_us: int, retry: bool = False) -> None:
-        clean = text.encode("utf-8", "replace").decode()[:2_000]
-        self.channel.send(m.Failed(step, code[:100], clean, retry, cpu_us))
+        self.channel.send(m.Failed(step, code[:100], _sendable(text), retry, cpu_us))
 
     def _report(self, error: BaseException) -> None:
         print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()[:2_000]
 
 
 def serve(sock: socket.socket) -> None:

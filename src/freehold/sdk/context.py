@@ -26,6 +26,8 @@ T = TypeVar("T")
 MAX_INLINE_BYTES: Final = 512 << 10
 """Larger contents go through a file in the workspace, not through the socket."""
 HANDOVER: Final = "handover"
+_MAX_TOOL_NAME: Final = 128
+_MAX_PROGRESS_TEXT: Final = 200
 
 
 class StepPort(Protocol):
@@ -66,6 +68,8 @@ class Context:
         """
         if self._over:
             raise Unavailable(f"The step is over; '{tool}' was not asked for.", code="unavailable.step-over")
+        if len(tool) > _MAX_TOOL_NAME:
+            raise BadInput(f"There is no tool with a name of {len(tool):,} letters.")
         data = plain(args or {}, f"What was asked of '{tool}'")
         if blob is not None and len(blob) > MAX_INLINE_BYTES:
             raise BadInput(
@@ -112,7 +116,7 @@ class Context:
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Say how far the step is, for people who watch; nothing is kept of it."""
         if not self._over:
-            self._port.progress(done, total, text)
+            self._port.progress(max(0, int(done)), max(0, int(total)), text[:_MAX_PROGRESS_TEXT])
 
     def end(self) -> None:
         """Whoever runs the step calls this when it is over: nothing more can be asked for."""

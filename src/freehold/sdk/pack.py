@@ -16,6 +16,7 @@ from freehold.sdk.values import from_raw, to_raw
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_MAX_NAME: Final = 100
 _MISSING: Final = inspect.Parameter.empty
 
 
@@ -144,6 +145,9 @@ class Pack:
     def bind(self) -> None:
         """Check every step's signature; raises BadInput."""
         self._require_planner()
+        for name in (self.name, self.version, *self.steps):
+            if not 0 < len(name) <= _MAX_NAME:
+                raise BadInput(f"'{name[:_MAX_NAME]}' is too long or empty for a name or a version.")
         for step in self.steps.values():
             step.bind()
 

@@ -5,13 +5,20 @@ Small and typed: a frame that does not decode into one of these, for its directi
 another run's ids mean nothing when it sends them. ``ordinal`` counts what one step asks for, from 1.
 """
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from freehold.base import ProtocolError
 
 _MAX_REASON: Final = 200
+
+
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Short: TypeAlias = Annotated[str, msgspec.Meta(max_length=128)]
+Line: TypeAlias = Annotated[str, msgspec.Meta(max_length=4_096)]
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=16_384)]
+"""What comes from a process that is not trusted is bounded field by field, where it is read."""
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="m"):
@@ -83,25 +90,25 @@ class Hello(Message, frozen=True, tag="hello"):
     """First message of a runner or courier, once it can serve."""
 
     role: Literal["runner", "courier", "forkserver"]
-    pid: int
+    pid: Number
 
 
 class Loaded(Message, frozen=True, tag="loaded"):
     """The pack is imported; its steps by name. ``error`` is one sentence when it could not be."""
 
-    version: str = ""
-    steps: list[str] = []
-    error: str = ""
-    cpu_us: int = 0
+    version: Short = ""
+    steps: list[Short] = []
+    error: Line = ""
+    cpu_us: Number = 0
 
 
 class Perform(Message, frozen=True, tag="perform"):
     """Ask the gate for an action inside a step. ``tool`` and ``args`` say what; ``blob`` carries bytes."""
 
-    seq: int
-    step: int
-    ordinal: int
-    tool: str
+    seq: Number
+    step: Number
+    ordinal: Number
+    tool: Short
     args: dict[str, Any]
     blob: bytes | None = None
 
@@ -109,34 +116,34 @@ class Perform(Message, frozen=True, tag="perform"):
 class Progress(Message, frozen=True, tag="progress"):
     """How far a step is, for people who watch; never journaled, may be dropped."""
 
-    step: int
-    done: int
-    total: int
-    text: str = ""
+    step: Number
+    done: Number
+    total: Number
+    text: Line = ""
 
 
 class Log(Message, frozen=True, tag="log"):
     """What pack code printed, or where it failed, for whoever looks after it; bounded, may be dropped."""
 
-    text: str
+    text: Text
 
 
 class Finished(Message, frozen=True, tag="finished"):
     """A step's result; ``cpu_us`` is the runner's own figure and is checked against the kernel's."""
 
-    step: int
+    step: Number
     value: msgspec.Raw
-    cpu_us: int = 0
+    cpu_us: Number = 0
 
 
 class Failed(Message, frozen=True, tag="failed"):
     """A step that raised: ``retry`` when the pack says that another attempt may help."""
 
-    step: int
-    code: str
-    message: str
+    step: Number
+    code: Short
+    message: Line
     retry: bool = False
-    cpu_us: int = 0
+    cpu_us: Number = 0
 
 
 # ---- daemon and courier ----------------------------------------------------------------------------------
