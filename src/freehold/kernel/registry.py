@@ -4,6 +4,7 @@ An agent without an active human owner does nothing. The gate asks who may act, 
 Verbs return a ``Change``; memory moves once it is durable. A name is given once and never again.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -36,6 +37,7 @@ _KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 __all__ = ["Agent", "Human", "Keys", "Principals", "Registry", "Service", "check_slug", "subject_of"]
 
+FORGOTTEN: Final = "(forgotten)"
 _RESERVED: Final = frozenset({"estate", "everyone", "freehold", "house"})
 _MAX_CHAINS: Final = 4096
 
@@ -296,6 +298,12 @@ class Registry:
         head = {"service": slug, "by": by, "clearance": clearance.name.lower()}
         return self._add("service", Service(slug, clearance), Note("service.added", head))
 
+    def forget(self, slug: str) -> None:
+        """Drop a human's name and address from memory, once their key is destroyed."""
+        found = self._all.get(slug)
+        if isinstance(found, Human):
+            self._all[slug] = msgspec.structs.replace(found, name=FORGOTTEN, email="")
+
     def delegate(self, link: Delegation, *, by: str) -> Change:
         """Let ``link.giver`` give ``link.to`` a part of its rights; value is the Delegation.
 
@@ -382,7 +390,12 @@ class Registry:
     def _checked(self, human: Human) -> Human:
         """Return the human with its address in the usual form; raises BadInput."""
         email = mail_address(human.email).id
-        if not human.name.strip() or not human.name.isprintable() or len(human.name) > 200:
+        if (
+            human.name == FORGOTTEN
+            or not human.name.strip()
+            or not human.name.isprintable()
+            or len(human.name) > 200
+        ):
             raise BadInput(
                 "A human needs a name of at most 200 printable characters.", remedy="Give `--name`."
             )
@@ -410,18 +423,18 @@ class Registry:
         plain["clearance"] = principal.clearance.name.lower()
         if isinstance(principal, Human):
             personal = encode({"email": plain.pop("email"), "name": plain.pop("name")})
-            subject = subject_of(principal.slug)
-            plain["sealed"] = self._keys.key((subject,)).seal(personal, subject.encode()).hex()
+            if principal.name != FORGOTTEN:
+                subject = subject_of(principal.slug)
+                plain["sealed"] = self._keys.key((subject,)).seal(personal, subject.encode()).hex()
         return encode(plain)
 
     def _read_human(self, stored: dict[str, Any]) -> Human:
         subject = subject_of(stored["slug"])
-        try:
-            key = self._keys.key((subject,))
-            personal = decode(key.open(bytes.fromhex(stored.pop("sealed")), subject.encode()))
-        except Refused:
-            stored.pop("sealed", None)
-            personal = {"email": "", "name": "(forgotten)"}
+        sealed = bytes.fromhex(stored.pop("sealed", ""))
+        personal: dict[str, Any] = {"email": "", "name": FORGOTTEN}
+        if sealed:
+            with contextlib.suppress(Refused):
+                personal = decode(self._keys.key((subject,)).open(sealed, subject.encode()))
         stored["clearance"] = parse_confidentiality(stored["clearance"])
         return msgspec.convert(stored | personal, Human)
 

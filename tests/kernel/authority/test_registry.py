@@ -169,6 +169,17 @@ def test_a_humans_name_and_address_lie_under_their_own_key_and_can_be_forgotten(
     assert again.owner_of("bookkeeper") == "anna"
 
 
+def test_a_forgotten_human_can_still_retire_and_has_no_name_in_memory_either() -> None:
+    house = office()
+    house.keys.forgotten.add("human:anna")
+    house.registry.forget("anna")
+    assert house.registry.human("anna").email == ""
+    house.make(house.registry.retire("anna", by="berta"))
+    assert house.reopened().registry.human("anna").status == "retired"
+    with pytest.raises(BadInput):
+        house.registry.change_human("berta", name="(forgotten)", by="berta")
+
+
 def test_a_clearance_is_the_lowest_of_the_agent_and_its_owner() -> None:
     house = office()
     assert house.registry.chain_of("bookkeeper").clearance is Confidentiality.CONFIDENTIAL
