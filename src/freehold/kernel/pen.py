@@ -77,6 +77,8 @@ class Pen:
         self._sets = sets
         self._forms: dict[Label, _LabelForm] = {}
         self._labels: dict[tuple[str, str, str, str], Label] = {}
+        self._last: Label | None = None
+        self._last_form: _LabelForm
 
     def key(self, label: Label) -> SubjectKey:
         """Return the key for whom data of this label is about; the estate's own where it is about nobody."""
@@ -86,8 +88,11 @@ class Pen:
         """Drop what is remembered of labels and keys: a subject was forgotten."""
         self._forms.clear()
         self._labels.clear()
+        self._last = None
 
     def _form(self, label: Label) -> _LabelForm:
+        if label is self._last and self._last_form.key.alive:
+            return self._last_form
         found = self._forms.get(label)
         if found is None or not found.key.alive:
             key = self._keys.key(tuple(sorted(label.subjects)) or (ESTATE,))
@@ -96,6 +101,7 @@ class Pen:
             if len(self._forms) >= _MEMO:
                 del self._forms[next(iter(self._forms))]
             self._forms[label] = found
+        self._last, self._last_form = label, found
         return found
 
     # ---- writing -------------------------------------------------------------------------------------
