@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -95,6 +96,16 @@ async def test_a_line_break_in_an_address_is_not_sent(tmp_path: Path, couriers: 
     with SmtpServer(tmp_path) as server:
         delivered = await couriers.deliver(mail(server, "a@example.org>\r\nRCPT TO:<b@example.org"))
         assert delivered.status == "not_done"
+        assert server.taken() == []
+
+
+@pytest.mark.parametrize("end", [b"\n.\r\n", b"\r.\r", b"\n.\n", b"\r\n.\n"])
+async def test_a_message_with_line_ends_that_are_not_mails_is_not_sent(
+    tmp_path: Path, couriers: Couriers, end: bytes
+) -> None:
+    with SmtpServer(tmp_path) as server:
+        errand = msgspec.structs.replace(mail(server), contents={"message": MESSAGE + end + b"RSET"})
+        assert (await couriers.deliver(errand)).status == "not_done"
         assert server.taken() == []
 
 

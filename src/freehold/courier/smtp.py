@@ -94,12 +94,13 @@ class _Session:
     def message(self, message: bytes) -> str:
         """Send the message's bytes, dot-stuffed, and return the server's reply."""
         client = self._client
+        stuffed = _stuffed(message)
         self.phase = "data"
         client.putcmd("data")
         self._expect(client.getreply(), 354)
         self.phase = "message"
         self.body_sent = True
-        client.send(_stuffed(message))
+        client.send(stuffed)
         code, text = client.getreply()
         if code == -1:
             raise smtplib.SMTPServerDisconnected("the connection was closed")
@@ -124,9 +125,11 @@ class _Session:
 
 
 def _stuffed(message: bytes) -> bytes:
-    """Return the message with CRLF line ends, leading dots doubled, and the final dot (RFC 5321, 4.5.2)."""
-    lines = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    if lines and not lines[-1]:
+    """Return the message with leading dots doubled and the final dot (RFC 5321, 4.5.2); raises ValueError."""
+    lines = message.split(b"\r\n")
+    if any(b"\r" in line or b"\n" in line for line in lines):
+        raise ValueError("a line of it does not end as mail's lines do")
+    if not lines[-1]:
         lines.pop()
     return b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines) + b".\r\n"
 

@@ -51,6 +51,30 @@ async def act(ctx: Context, tool: str, args: dict[str, Any], item: Any = None) -
 
 
 @pack.step
+async def several(ctx: Context, calls: list[dict[str, Any]], item: Any = None) -> list[Any]:
+    """Ask for several actions one after the other and return what each gave.
+
+    A call is ``{"tool", "args"}``, or ``{"put", "name"}`` for an artifact; the text ``$0`` in an argument
+    stands for what the first one gave.
+    """
+    given: list[Any] = []
+    for call in calls:
+        if "put" in call:
+            given.append((await ctx.put_artifact(call["put"], "text/plain", call["name"])).id)
+        else:
+            given.append((await ctx.act(call["tool"], _filled(call["args"], given))).value)
+    return given
+
+
+def _filled(value: Any, given: list[Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(member, given) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_filled(member, given) for member in value]
+    return given[int(value[1:])] if isinstance(value, str) and value.startswith("$") else value
+
+
+@pack.step
 async def act_often(ctx: Context, tool: str, times: int, at_once: int) -> int:
     """Ask for the same tool many times, so many at once."""
     left = times
