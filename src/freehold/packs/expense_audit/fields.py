@@ -4,8 +4,7 @@ stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from freehold.packs.expense_audit.extract.amounts import ZERO_DECIMAL, find_amounts
 from freehold.packs.expense_audit.extract.dates import find_dates
@@ -28,8 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["date_field", "merchant_field", "money_fields"]
 
-Eye = Callable[[Piece], "Text"]
-"""Reads a piece a second time."""
+Source = Literal["first", "second", "third"]
+
+
+class Eye(Protocol):
+    """Reads a piece a second time, or with `faint` a third time, with faint strokes darkened."""
+
+    def __call__(self, piece: Piece, *, faint: bool = False) -> Text:
+        """Read it; the same piece is read once."""
+
 
 _LEAST_SURE = 0.55
 _LEAST_SURE_ALONE = 0.85
@@ -91,12 +97,17 @@ def _total_field(verdict: Verdict, eye: Eye, code: str | None) -> Field:
         doubts.append("a digit is hard to read")
     if not verdict.support:
         doubts.append("nothing else on the receipt confirms it")
-    readings = [Reading(_slice(chosen), _scaled(chosen.minor, code), round(sure, 3), "first")]
-    value = second.minor if second else None
-    text = again.text if second is None else again.text[second.amount.start : second.amount.end]
-    readings.append(
-        Reading(text.strip(), _scaled(value, code), round(_least(second) if second else 0.0, 3), "second")
-    )
+    readings = [
+        Reading(_slice(chosen), _scaled(chosen.minor, code), round(sure, 3), "first"),
+        _amount_reading(again, second, code, "second"),
+    ]
+    if agree and not verdict.support:
+        faint = eye(chosen.piece, faint=True)
+        third = _nearest_amount(faint, chosen)
+        readings.append(_amount_reading(faint, third, code, "third"))
+        if third is None or third.minor != chosen.minor:
+            doubts.insert(0, "a third reading differs")
+            agree = False
     confidence = (
         sure
         * (1.0 if agree else 0.5)
@@ -112,6 +123,12 @@ def _total_field(verdict: Verdict, eye: Eye, code: str | None) -> Field:
         doubt="; ".join(doubts),
         readings=tuple(readings),
     )
+
+
+def _amount_reading(text: Text, found: Sum | None, code: str | None, source: Source) -> Reading:
+    if found is None:
+        return Reading(text.text.strip(), None, 0.0, source)
+    return Reading(_slice(found), _scaled(found.minor, code), round(_least(found), 3), source)
 
 
 def date_field(rows: list[Row], eye: Eye, month_first: bool = False) -> Field:

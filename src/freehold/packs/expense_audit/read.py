@@ -44,12 +44,13 @@ class _Eye:
     def __init__(self, ocr: Ocr, pictures: list[Picture]) -> None:
         self._ocr = ocr
         self._pictures = pictures
-        self._seen: dict[Piece, Text] = {}
+        self._seen: dict[tuple[Piece, bool], Text] = {}
 
-    def __call__(self, piece: Piece) -> Text:
-        if piece not in self._seen:
-            self._seen[piece] = read_again(self._ocr, self._pictures[piece.page], piece)
-        return self._seen[piece]
+    def __call__(self, piece: Piece, *, faint: bool = False) -> Text:
+        key = (piece, faint)
+        if key not in self._seen:
+            self._seen[key] = read_again(self._ocr, self._pictures[piece.page], piece, faint=faint)
+        return self._seen[key]
 
 
 class _Read(NamedTuple):
@@ -139,7 +140,7 @@ def _cut(picture: Picture, region: Region) -> bytes:
     tall = region.y1 - region.y0
     y0, y1 = max(0, region.y0 - int(1.2 * tall)), min(height, region.y1 + int(1.2 * tall))
     x0 = max(0, min(region.x0 - 2 * tall, region.x1 - 18 * tall))
-    x1 = min(width, max(region.x1 + 2 * tall, x0 + 10 * tall))
+    x1 = min(width, max(region.x1 + 2 * tall, x0 + 18 * tall))
     piece = picture[y0:y1, x0:x1].copy()
     corner, other = (region.x0 - x0 - 3, region.y0 - y0 - 2), (region.x1 - x0 + 3, region.y1 - y0 + 2)
     cv2.rectangle(piece, corner, other, (200, 30, 30), max(1, tall // 16))

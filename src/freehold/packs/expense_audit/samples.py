@@ -26,6 +26,7 @@ _WIDTH_PX = 620
 _MARGIN_PX = 44
 _TEXT_PX = 25
 _TITLE_PX = 34
+_ZOOM = 1.4
 
 
 class Expected(NamedTuple):
@@ -219,10 +220,10 @@ def _draw(slip: _Slip, *, smudge: bool = False) -> Image.Image:
 
 def _smear(pen: ImageDraw.ImageDraw, right: int, y: int) -> None:
     """A thumb's smear over the digit before the decimal point."""
-    x = right - 82
+    x = right - 66
     for step in range(8):
         pen.ellipse(
-            (x + step // 3, y + 5 + 3 * step, x + 9 + step // 3, y + 10 + 3 * step), fill=150 + 9 * step
+            (x + step // 3, y + 5 + 3 * step, x + 7 + step // 3, y + 10 + 3 * step), fill=120 + 9 * step
         )
 
 
@@ -236,10 +237,12 @@ def _photograph(paper: Image.Image, photo: _Photo, seed: str) -> Picture:
     """Lay the slip on a table, seen a little from the side, in uneven light, with a camera's noise."""
     import cv2
     import numpy as np
+    from PIL import Image
 
     dice = random.Random(seed)
     grain = np.random.default_rng(dice.getrandbits(32))
-    slip = np.asarray(paper, dtype=np.float32)
+    larger = paper.resize((round(paper.width * _ZOOM), round(paper.height * _ZOOM)), Image.Resampling.BICUBIC)
+    slip = np.asarray(larger, dtype=np.float32)
     high, wide = slip.shape
     border = 70
     turned = 1.0 if photo.turn == 0 else 1.0 + abs(photo.turn) / 60

@@ -21,11 +21,13 @@ __all__ = ["read_again"]
 _GROW = 0.18
 _STRETCH = 1.12
 _WIDTH_PX = 320
+_DARKEN = 2.2
 
 
-def read_again(ocr: Ocr, picture: Picture, piece: Piece) -> Text:
-    """Read one piece again from a wider cut, in evened grey, slightly stretched, with the model's own
-    padding.
+def read_again(ocr: Ocr, picture: Picture, piece: Piece, *, faint: bool = False) -> Text:
+    """Read one piece again from a wider cut, in evened grey, slightly stretched, padded as in training.
+
+    With `faint`, faint strokes are darkened first: what lies under a smudge or a fold may come out.
     """
     import cv2
     import numpy as np
@@ -49,6 +51,8 @@ def read_again(ocr: Ocr, picture: Picture, piece: Piece) -> Text:
     low, high = np.percentile(grey, (1, 99))
     if high - low > 20:
         grey = np.clip((grey.astype(np.float32) - low) * (255.0 / (high - low)), 0, 255).astype(np.uint8)
+    if faint:
+        grey = (255.0 * (grey.astype(np.float32) / 255.0) ** _DARKEN).astype(np.uint8)
     wide = cv2.resize(grey, None, fx=_STRETCH, fy=1.0, interpolation=cv2.INTER_CUBIC)
     again = cv2.cvtColor(wide, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
     return ocr.recognise([again], least_width=_WIDTH_PX)[0]

@@ -60,7 +60,7 @@ class Reading(msgspec.Struct, frozen=True):
     text: str
     value: str | None
     confidence: float
-    source: Literal["first", "second"]
+    source: Literal["first", "second", "third"]
 
 
 class Field(msgspec.Struct, frozen=True):

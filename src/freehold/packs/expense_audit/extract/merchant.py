@@ -127,7 +127,7 @@ def _candidate(head: list[Row], index: int, tallest: float) -> _Candidate | None
     score -= 1.0 if letters < 6 and not (legal or shop) else 0.0
     rows: tuple[Row, ...] = (row,)
     name = core
-    if legal and len(_LEGAL.sub("", core).split()) <= 1 + bool(shop) and index > 0:
+    if legal and index > 0 and not re.search(r"\w{2}", _SHOP.sub("", _LEGAL.sub("", core))):
         above = head[index - 1]
         upper = strip_name(above.text.strip(" *-"))
         if _joins(above, row, upper) and not _LEGAL.search(upper):

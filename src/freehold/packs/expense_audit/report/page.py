@@ -99,14 +99,14 @@ def _receipts(audit: Audit, summary: Summary) -> str:
     for line in summary.lines:
         repairs = f"<small>{escape('; '.join(line.repairs))}</small>" if line.repairs else ""
         rows.append(
-            f"<tr><td>{escape(line.source)}{repairs}</td><td>{escape(line.merchant)}</td>"
-            f'<td class="day">{escape(line.date)}</td><td>{escape(line.category)}</td>'
+            f'<tr><td class="file">{escape(line.source)}{repairs}</td><td>{escape(line.merchant)}</td>'
+            f'<td class="day">{escape(line.date)}</td><td class="day">{escape(line.category)}</td>'
             f'<td class="sum">{escape(line.total)}</td>'
             f'<td><span class="badge {line.status}">{WORDS[line.status]}</span></td></tr>'
         )
     for failed in audit.unreadable:
         rows.append(
-            f'<tr><td>{escape(failed.source)}</td><td colspan="4">{escape(failed.message)}</td>'
+            f'<tr><td class="file">{escape(failed.source)}</td><td colspan="4">{escape(failed.message)}</td>'
             f'<td><span class="badge refuse">{WORDS["refuse"]}</span></td></tr>'
         )
     head = (
