@@ -65,7 +65,7 @@ class Asking:
 
     def _use(self, judgement: Judgement, card: Card) -> None:
         """Take over who said yes, and what they made of it."""
-        judgement.approval = card.id
+        judgement.card = card.id
         judgement.approvers = card.who
         reply = self._rooms.cards.show(card).reply
         if card.edited:
@@ -85,7 +85,7 @@ class Asking:
         if found is None:
             return False
         judgement.consume = self._rooms.grants.consume(found.id, use, now_us)
-        judgement.approval, judgement.approvers = found.id, (found.by,)
+        judgement.grant, judgement.approvers = found.id, (found.by,)
         return True
 
     def _propose(self, request: Request, ready: Ready, kind: Kind) -> Change:
@@ -121,12 +121,11 @@ class Asking:
 
     def give_back(self, judgement: Judgement) -> Change | None:
         """Return the change that gives back what an effect that was not done had consumed."""
-        if judgement.consume is None:
-            return None
-        consumed = judgement.consume.value
-        if isinstance(consumed, Card):
-            return self._rooms.cards.give_back(consumed.id)
-        return self._rooms.grants.give_back(consumed.id, judgement.ready.action)
+        if judgement.card is not None:
+            return self._rooms.cards.give_back(judgement.card)
+        if judgement.grant is not None:
+            return self._rooms.grants.give_back(judgement.grant, judgement.ready.action)
+        return None
 
     def report(self, request: Request, judgement: Judgement, outcome: Outcome) -> list[Put | Drop]:
         """Return what the RESULT's commit also writes: the line for the owner under `act-and-report`."""

@@ -17,7 +17,7 @@ from freehold.kernel.asking import Asking
 from freehold.kernel.books import Hold
 from freehold.kernel.budget import charge_of
 from freehold.kernel.change import Change
-from freehold.kernel.labels import flows
+from freehold.kernel.labels import flows, may_see
 from freehold.kernel.pen import Pen
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import MAX_REFUSALS, Judgement, Ready, Record, Request
@@ -98,7 +98,7 @@ class Gate:
             ready = self._make_ready(request, identifier, request.args, "")
         except FreeholdError as error:
             return await self._refuse(request, identifier, None, error)
-        number, settled = 1, _NOTHING_OPEN
+        number, settled, consume = 1, _NOTHING_OPEN, _NO_CHANGE
         known = request.scope.known.get(identifier)
         try:
             if known is not None:
@@ -110,6 +110,7 @@ class Gate:
                 number = known.attempt + 1
             epoch = self._rooms.epoch.value
             judgement = self._judge(request, ready, number)
+            consume = judgement.consume or consume
             if judgement.waits_for:
                 return Record(identifier, "parked", card=judgement.waits_for)
             if judgement.park is not None:
@@ -121,6 +122,8 @@ class Gate:
             most = request.max_cost or request.tool.max_cost(judgement.ready.args)
             hold = self._rooms.budget.reserve(request.scope.accounts, most, now_us, identifier, number)
         except Refused as error:
+            for move in consume.undo:
+                move()
             return await self._refuse(request, identifier, ready, error)
         return await self._execute(request, judgement, effect, _Try(number, settled, epoch), hold)
 
@@ -168,6 +171,9 @@ class Gate:
             reason = rooms.freezes.reason_for_any(principals.delegators, scope.job, tool.name)
         if reason is not None:
             raise Refused(reason, remedy="A human can lift it with `freehold thaw`.", code="refused.frozen")
+        if request.label.confidentiality > principals.clearance:
+            seen = may_see(request.label, principals.clearance, f"agent {principals.agent}")
+            raise Refused(seen.why, remedy=seen.remedy, code="refused.clearance")
         rules: tuple[str, ...] = ()
         for resource in tool.resources(ready.args):
             decision = rooms.rules.decide(principals, tool.right or tool.name, resource, job=scope.job)
@@ -175,7 +181,7 @@ class Gate:
                 raise Refused(decision.why, remedy=decision.remedy, code="refused.rule")
             rules += decision.rules
         if tool.sink is not None:
-            flow = flows(request.label, tool.sink(ready.args), scope.trusted.covers(tool.control(ready.args)))
+            flow = flows(request.label, tool.sink(ready.args), _chosen_by_owner(request, ready))
             if not flow.ok:
                 raise Refused(flow.why, code=f"refused.flow.{flow.code}", remedy=flow.remedy)
         return rules
@@ -214,7 +220,7 @@ class Gate:
             outcome = Outcome("not_done", spent=_NOTHING, message=str(withdrawn))
         else:
             try:
-                outcome = await self._enter(request, effect, intent)
+                outcome = self._withheld(request, await self._enter(request, effect, intent))
             except asyncio.CancelledError:
                 outcome = _lost(request, "It was cancelled after the effect had begun.")
                 await asyncio.shield(self._close(request, judgement, intent, hold, outcome))
@@ -239,6 +245,14 @@ class Gate:
         except Refused as error:
             return error
         return None
+
+    def _withheld(self, request: Request, outcome: Outcome) -> Outcome:
+        """Keep back what a read brought when the asker is not cleared for it."""
+        label, principals = outcome.label, request.scope.principals
+        if label is None or label.confidentiality <= principals.clearance:
+            return outcome
+        seen = may_see(label, principals.clearance, f"agent {principals.agent}")
+        return Outcome("not_done", spent=outcome.spent, message=f"{seen.why} {seen.remedy}")
 
     @staticmethod
     async def _enter(request: Request, effect: Effector, intent: Intent) -> Outcome:
@@ -315,6 +329,14 @@ class Gate:
 def draft_digest(judgement: Judgement) -> bytes:
     """Return the digest by which an action is known again: that of what was asked, edited or not."""
     return bytes.fromhex(judgement.ready.asked)
+
+
+def _chosen_by_owner(request: Request, ready: Ready) -> bool:
+    """Say whether every value that chooses whom the effect hits stands in the plan's node or the job file."""
+    control = request.tool.control(ready.args)
+    if request.planned and all(value in request.planned for _, value in control):
+        return True
+    return request.scope.trusted.covers(control)
 
 
 def _diverged() -> Diverged:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final, TypedDict, Unpack
 
-from freehold.base import Clock, Corrupt, Internal, canonical
+from freehold.base import Clock, Corrupt, FreeholdError, Internal, canonical
 from freehold.kernel import body, merkle
 from freehold.kernel.change import Change
 from freehold.kernel.checkpoint import Checkpoint
@@ -189,7 +189,12 @@ class Ledger:
 
     async def commit(self, change: Change) -> Any:
         """Make a change: notes and documents in one commit, then its moves in memory; returns its value."""
-        await self.write(self.drafts(change), change.writes)
+        try:
+            await self.write(self.drafts(change), change.writes)
+        except FreeholdError:
+            for move in change.undo:
+                move()
+            raise
         for move in change.after:
             move()
         return change.value

@@ -119,9 +119,12 @@ class Pen:
         if tool.category is not None:
             head["cat"] = tool.category.value
             head["grade"] = judgement.grade.word
-        if judgement.approval:
+        if judgement.approvers:
             head["approver"] = judgement.approvers
-            head["card"] = judgement.approval
+            if judgement.card is not None:
+                head["card"] = judgement.card
+            if judgement.grant is not None:
+                head["grant"] = judgement.grant
         if ready.sent != ready.asked:
             head["sent"] = ready.sent
         return self._ledger.draft(
@@ -153,6 +156,8 @@ class Pen:
             value = b"null"
         if charge is not None:
             head["cost"] = cost_json(charge)
+            if _exceeds(charge, reserved):
+                head["over"] = True
         if outcome.by:
             head["by"] = outcome.by
         if outcome.message:
@@ -214,6 +219,16 @@ class Pen:
                 del self._labels[next(iter(self._labels))]
             self._labels[key] = found
         return found
+
+
+def _exceeds(charge: Cost, reserved: Cost) -> bool:
+    """Say whether more was used than had been reserved: it is charged all the same, and said in the record."""
+    return (
+        charge.cpu_us > reserved.cpu_us
+        or charge.money_micro > reserved.money_micro
+        or charge.tokens > reserved.tokens
+        or charge.actions > reserved.actions
+    )
 
 
 def _head(request: Request, action: str, attempt: int) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Scope:
 class Request:
     """What is asked of the gate. ``label`` is what the asker was shown, as the gate computed it.
 
+    ``planned`` are the texts that the fixed plan gave this step.
     Its subjects are the people (or files) whom the action is about; its contents are sealed for them.
     """
 
@@ -76,6 +77,7 @@ class Request:
     label: Label
     blob: bytes | None = None
     max_cost: Cost | None = None
+    planned: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ class Judgement:
     grade: Grade = Grade.ACT
     approvers: tuple[str, ...] = ()
     answer: bytes = b""
-    approval: str = ""
+    card: str | None = None
+    grant: str | None = None
     edited: dict[str, Json] | None = None
     consume: Change | None = None
     waits_for: str = ""

@@ -37,6 +37,7 @@ class NodeState:
         "active",
         "counts",
         "node",
+        "planned",
         "results",
         "states",
         "streams_from",
@@ -51,6 +52,7 @@ class NodeState:
         self.results = array("q")
         self.active = 0
         self.counts = [0] * len(ItemState)
+        self.planned: frozenset[str] | None = None
         self._again: deque[int] = deque()
         self._cursor = 0
 

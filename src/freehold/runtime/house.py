@@ -78,6 +78,10 @@ class House:
     step_tool: Tool = STEP
     unknown_tool: Tool = UNKNOWN
 
+    def grace_s(self) -> float:
+        """Seconds that an effect in flight is given after a freeze or a cancel, as the estate's settings say."""
+        return float(self.rooms.settings.now.freeze_grace_s)
+
     def workspace(self, run: str) -> Path:
         """Return the folder of a run, made where it is not there."""
         folder = self.folder / "workspaces" / run

@@ -112,11 +112,12 @@ class Job(msgspec.Struct, frozen=True):
         values = {name for right in self.may if (name := values_named(right)) is not None}
         if self.mail is not None:
             values |= {self.mail.sender, self.mail.host}
-        return frozenset(values | set(_texts(self.params)))
+        return frozenset(values | set(texts(self.params)))
 
 
-def _texts(value: Json) -> list[str]:
+def texts(value: Json) -> list[str]:
+    """Return every text inside a JSON value."""
     if isinstance(value, str):
         return [value]
     members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for member in members for text in _texts(member)]
+    return [text for member in members for text in texts(member)]

@@ -14,11 +14,11 @@ import msgspec
 
 from freehold.base import BadInput, FreeholdError, Internal, Refused, StoreFailed, action_id
 from freehold.kernel.scope import Record, Request, Scope
-from freehold.kernel.tools import Intent, Outcome
+from freehold.kernel.tools import Effector, Intent, Outcome
 from freehold.runtime.graph import Graph, ItemState, NodeState
 from freehold.runtime.house import House
 from freehold.runtime.inputs import Inputs, gather, handed_over
-from freehold.runtime.job import Job
+from freehold.runtime.job import Job, texts
 from freehold.runtime.plans import Plan, Planned
 from freehold.runtime.session import Call, RunnerLost, Session
 from freehold.runtime.toolbox import Asker
@@ -28,7 +28,6 @@ from freehold.wire import messages as m
 PLAN_NODE: Final = "$plan"
 PARK_GRACE_S: Final = 0.5
 PLAN_LIMIT_S: Final = 60.0
-CANCEL_GRACE_S: Final = 5.0
 MAX_LOG: Final = 4 << 20
 MAX_BACKOFF_S: Final = 60.0
 IN_RUN: Final = frozenset({"artifact.put", "artifact.get"})
@@ -68,6 +67,7 @@ class LiveRun:
         self._waits = waits
         self._over = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._effects: set[asyncio.Future[Outcome]] = set()
         self._retries: dict[asyncio.TimerHandle, tuple[NodeState, int]] = {}
         self._opening = asyncio.Lock()
         self._version = ""
@@ -221,6 +221,7 @@ class LiveRun:
             session = await self._session()
             inputs = gather(self._sources, self._graph(), state, item)
             call = session.begin(state.node.id, item, inputs.label, frozenset(state.node.tools))
+            call.planned = self._planned(state)
             record = await self._perform_step(session, call, state, inputs)
             session.finish(call)
         except StoreFailed as error:
@@ -233,6 +234,13 @@ class LiveRun:
             record = Record("", "not_done", code=error.code, message=str(error))
         self._moved(state, item, record, call)
         self.pump()
+
+    @staticmethod
+    def _planned(state: NodeState) -> frozenset[str]:
+        """Return the texts in a node's params: the plan was fixed before anything untrusted was read."""
+        if state.planned is None:
+            state.planned = frozenset(texts(state.node.params))
+        return state.planned
 
     async def _perform_step(self, session: Session, call: Call, state: NodeState, inputs: Inputs) -> Record:
         node = state.node
@@ -348,9 +356,12 @@ class LiveRun:
             )
             record = await house.gate.refuse(request, wrong)
             return _answer(message.seq, record)
-        request = Request(*place, tool, message.args, label, blob=message.blob)
+        request = Request(*place, tool, message.args, label, blob=message.blob, planned=call.planned)
         asker = Asker(self.scope.run, self.job, self.workspace, label)
-        record = await house.gate.perform(request, house.tools.effector(tool.name, asker))
+        effect = house.tools.effector(tool.name, asker)
+        if tool.category is not None:
+            effect = self._abortable(effect)
+        record = await house.gate.perform(request, effect)
         call.actions.add(record.action)
         if record.status == "parked":
             self._park(session, call, message, record.card)
@@ -366,6 +377,22 @@ class LiveRun:
                     record, status="not_done", code=error.code, message=error.message, remedy=error.remedy
                 )
         return _answer(message.seq, record, blob)
+
+    def _abortable(self, effect: Effector) -> Effector:
+        """Return the effect as one that can be broken off alone; then nobody knows whether it happened."""
+
+        async def run(intent: Intent) -> Outcome:
+            task = asyncio.ensure_future(effect(intent))
+            self._effects.add(task)
+            try:
+                await asyncio.wait([task])
+            finally:
+                self._effects.discard(task)
+            if task.cancelled():
+                return Outcome("unknown", message="It was broken off after the effect had begun.")
+            return task.result()
+
+        return run
 
     def _park(self, session: Session, call: Call, message: m.Perform, card: str) -> None:
         call.parked.add(card)
@@ -463,16 +490,21 @@ class LiveRun:
         self._retries.clear()
         if why != "paused":
             self._release()
+            if self._effects:
+                asyncio.get_running_loop().call_later(self.house.grace_s(), self._break_off)
         self.house.publish(self.scope.run, {"event": "halted", "why": why})
 
     async def cancel(self) -> None:
         """End the run: runners are killed; effects in flight get their grace, and are unknown after it."""
         self.halt("cancelled")
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CANCEL_GRACE_S)
-        for task in list(self._tasks):
-            task.cancel()
+            await asyncio.wait(self._tasks, timeout=self.house.grace_s() + 5.0)
         self._finish("cancelled", "Cancelled by a person.")
+
+    def _break_off(self) -> None:
+        """The grace is over: what is still under way outside is broken off, and unknown."""
+        for task in list(self._effects):
+            task.cancel()
 
     def _finish(self, state: str, message: str) -> None:
         if not self._over:

@@ -60,7 +60,7 @@ class Call:
     """
 
     __slots__ = (
-        "actions", "future", "item", "label", "node", "number", "parked", "performing", "retry", "tools",
+        "actions", "future", "item", "label", "node", "number", "parked", "performing", "planned", "retry", "tools",
     )  # fmt: skip
 
     def __init__(self, number: int, node: str, item: int, label: Label, tools: frozenset[str]) -> None:
@@ -74,6 +74,7 @@ class Call:
         self.performing = 0
         self.parked: set[str] = set()
         self.retry: bool | None = None
+        self.planned: frozenset[str] = frozenset()
 
 
 Perform = Callable[["Session", Call, m.Perform], Awaitable[m.Answer | None]]

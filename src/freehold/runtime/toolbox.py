@@ -95,8 +95,8 @@ class Toolbox:
         kind = EffectKind
         device = self._rooms.settings.device_sink
         return [
-            Tool("artifact.put", kind.IDEMPOTENT, _of("artifact", "name"), timeout_s=None),
-            Tool("artifact.get", kind.READ, _of("artifact", "id"), timeout_s=None),
+            Tool("artifact.put", kind.IDEMPOTENT, lambda args: (_ARTIFACT,), timeout_s=None),
+            Tool("artifact.get", kind.READ, lambda args: (_ARTIFACT,), timeout_s=None),
             Tool("source.list", kind.READ, _of("source", "source"), right="source.read", timeout_s=None),
             Tool("source.read", kind.READ, _of("source", "source"), timeout_s=None),
             Tool(
@@ -302,4 +302,5 @@ def _opened(key: Any, text: str) -> dict[str, Any]:
 
 
 _QUESTION: Final = named("question", "question")
+_ARTIFACT: Final = named("artifact", "artifact")
 _NOOP: Final = named("tool", "noop")
