@@ -6,7 +6,7 @@ durability, and lets no exception of its library out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from freehold.base import BadInput, StoreFailed
@@ -18,8 +18,8 @@ from freehold.store.rows import Row
 class Group:
     """What one commit writes. ``rows`` carry their index; ``mark`` is (index, body) of the open intents."""
 
-    rows: list[Row] = field(default_factory=list)
-    changes: list[Put | Drop] = field(default_factory=list)
+    rows: list[Row]
+    changes: Sequence[Put | Drop] = ()
     tiles: Sequence[Tile] = ()
     mark: tuple[int, bytes] | None = None
 

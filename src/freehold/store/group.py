@@ -118,8 +118,10 @@ class GroupCommit:
 
     def _write_here(self, works: list[Work]) -> None:
         try:
-            taken = self._write() if self._stage(works) else None
-            self._durable()
+            taken = None
+            if self._stage(works):
+                taken = self._write()
+                self._durable()
         except Exception as error:  # whatever it is, nobody may wait for ever
             self._broken(works, error)
         else:

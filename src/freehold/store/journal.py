@@ -7,7 +7,6 @@ after a commit, on the loop.
 import threading
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from freehold.base import BadInput, Corrupt, Unavailable
 from freehold.store.engine import Engine, Group
@@ -15,7 +14,7 @@ from freehold.store.group import GroupCommit, Work
 from freehold.store.interface import Batch, CommitStats, Drop, Entry, LeafSink, Put
 from freehold.store.pending import MARK_EVERY, OpenIntents
 from freehold.store.reads import Reads
-from freehold.store.rows import ACTION, ATTEMPT, FORM, INDEX, LEAF, RESULT_FINAL, Row, row_of, text
+from freehold.store.rows import INDEX, LEAF, Row, row_of, text
 
 
 class JournalStore(Reads):
@@ -29,7 +28,7 @@ class JournalStore(Reads):
         self._writing = threading.Lock()
         self._group = GroupCommit(self._stage, self._write, self._durable)
         self._stats = CommitStats()
-        self._staged = _Staged([])
+        self._staged = _Staged([], [], [])
         self._closed = False
 
     def open(self) -> None:
@@ -57,8 +56,8 @@ class JournalStore(Reads):
         """Commit ``batch`` durably and return the index of its first entry, or the size if it has none."""
         if self._closed:
             raise Unavailable("The store is closed.", remedy="Start the daemon again.")
-        for change in batch.changes:
-            _check(change)
+        if batch.changes:
+            _check(batch.changes)
         work = Work([row_of(draft) for draft in batch.entries], batch.changes)
         waits = self._group.submit(work)
         if waits is not None:
@@ -122,24 +121,28 @@ class JournalStore(Reads):
 
     def _stage(self, works: list[Work]) -> bool:
         """Give the works their indices and prepare their commit; False when there is nothing to commit."""
-        group = Group()
+        if len(works) == 1:
+            rows, changes = works[0].rows, works[0].changes
+        else:
+            rows = [row for work in works for row in work.rows]
+            changes = [change for work in works for change in work.changes]
+        size = index = self._size
         for work in works:
-            _place(work, self._size + len(group.rows))
-            group.rows += work.rows
-            if work.changes:
-                group.changes += work.changes
-        self._staged = _Staged(works)
-        if not group.rows and not group.changes:
+            work.first = index
+            for row in work.rows:
+                row[INDEX] = index
+                index += 1
+        leaves = [row[LEAF] for row in rows]
+        staged = self._staged = _Staged(works, rows, leaves)
+        if not rows and not changes:
             return False
         self._writing.acquire()
         try:
-            leaves = [row[LEAF] for row in group.rows]
-            group.tiles = self._tree.tiles_for(self._size, leaves) if leaves else ()
-            group.mark = self._mark(len(leaves))
-            self._staged = _Staged(works, group.rows, leaves, len(works))
-            self._engine.stage(group)
+            tiles = self._tree.tiles_for(size, leaves) if leaves else ()
+            mark = None if size // MARK_EVERY == index // MARK_EVERY else self._mark()
+            self._engine.stage(Group(rows, changes, tiles, mark))
         except BadInput as error:
-            self._staged.bad = error
+            staged.bad = error
         except BaseException:
             self._engine.abandon()
             self._writing.release()
@@ -156,10 +159,10 @@ class JournalStore(Reads):
                 except BadInput as error:
                     staged.bad = error
             self._engine.abandon()
-            works, self._staged = staged.works, _Staged(staged.works)
-            if len(works) > 1:
-                return self._write_good_ones(works)
-            works[0].error = staged.bad
+            if len(staged.works) > 1:
+                return self._write_good_ones(staged)
+            staged.works[0].error = staged.bad
+            staged.works, staged.leaves = [], []
             return None
         except BaseException:
             self._engine.abandon()
@@ -167,69 +170,58 @@ class JournalStore(Reads):
         finally:
             self._writing.release()
 
-    def _write_good_ones(self, works: list[Work]) -> float:
+    def _write_good_ones(self, staged: "_Staged") -> float:
         """Write a group of which at least one batch is bad, so that only the bad ones fail."""
-        rows, good = list[Row](), 0
+        rows, good = list[Row](), list[Work]()
         self._engine.begin()
-        for work in works:
-            _place(work, self._size + len(rows))
+        for work in staged.works:
+            work.first = self._size + len(rows)
+            for index, row in enumerate(work.rows, work.first):
+                row[INDEX] = index
             try:
                 self._engine.attempt(work.rows, work.changes)
             except BadInput as error:
                 work.error = error
             else:
                 rows += work.rows
-                good += 1
-        leaves = [row[LEAF] for row in rows]
-        tiles = self._tree.tiles_for(self._size, leaves) if leaves else ()
-        seconds = self._engine.finish(tiles, self._mark(len(leaves)))
-        self._staged = _Staged(works, rows, leaves, good)
-        return seconds
+                good.append(work)
+        staged.works, staged.rows, staged.leaves = good, rows, [row[LEAF] for row in rows]
+        tiles = self._tree.tiles_for(self._size, staged.leaves) if rows else ()
+        crosses = self._size // MARK_EVERY != (self._size + len(rows)) // MARK_EVERY
+        return self._engine.finish(tiles, self._mark() if crosses else None)
 
-    def _mark(self, count: int) -> tuple[int, bytes] | None:
-        """Return the mark of the open intents before this group, when the group crosses a multiple of it."""
-        if self._size // MARK_EVERY == (self._size + count) // MARK_EVERY:
-            return None
+    def _mark(self) -> tuple[int, bytes]:
+        """Return the mark of the intents that are open before the group on its way."""
         return self._size, self._open.dump()
 
     def _durable(self) -> None:
         """Move the state in memory by what was staged and is durable now; runs on the loop."""
-        staged = self._staged
-        if not staged.batches:
-            return
+        staged, stats = self._staged, self._stats
         if staged.leaves:
             self._tree.advance(self._size, staged.leaves)
             self._size += len(staged.leaves)
-            self._open.take(
-                (row[INDEX], row[FORM], row[ACTION], row[ATTEMPT])
-                for row in staged.rows
-                if row[FORM] <= RESULT_FINAL
-            )
-        self._stats.commits += 1
-        self._stats.batches += staged.batches
-        self._stats.entries += len(staged.leaves)
+            self._open.take(staged.rows)
+            stats.entries += len(staged.leaves)
+        if staged.works:
+            stats.commits += 1
+            stats.batches += len(staged.works)
 
 
-@dataclass(slots=True)
 class _Staged:
-    """The group that is on its way: all its works, and what its commit makes durable."""
+    """The group that is on its way: the works and entries that its commit makes durable."""
 
-    works: list[Work]
-    rows: Sequence[Row] = ()
-    leaves: Sequence[bytes] = ()
-    batches: int = 0
-    bad: BadInput | None = None
+    __slots__ = ("bad", "leaves", "rows", "works")
 
-
-def _place(work: Work, first: int) -> None:
-    """Give the work its indices."""
-    work.first = first
-    for index, row in enumerate(work.rows, first):
-        row[INDEX] = index
+    def __init__(self, works: list[Work], rows: list[Row], leaves: list[bytes]) -> None:
+        self.works = works
+        self.rows = rows
+        self.leaves = leaves
+        self.bad: BadInput | None = None
 
 
-def _check(change: Put | Drop) -> None:
-    text(change.collection)
-    text(change.key)
-    if isinstance(change, Put):
-        text(change.state)
+def _check(changes: Sequence[Put | Drop]) -> None:
+    for change in changes:
+        text(change.collection)
+        text(change.key)
+        if isinstance(change, Put):
+            text(change.state)

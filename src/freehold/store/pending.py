@@ -4,13 +4,13 @@ A table of open intents would cost two more writes for every action; a mark ever
 nothing that can be measured and keeps the start short. Only the store room calls it.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from freehold.base import Corrupt
-from freehold.store.rows import INTENT, RESULT_FINAL
+from freehold.store.rows import ACTION, ATTEMPT, FORM, INDEX, INTENT, RESULT_FINAL
 
 MARK_EVERY: Final = 4096
 """Entries between two marks; the start reads at most about twice as many index columns."""
@@ -24,16 +24,17 @@ class OpenIntents:
     def __init__(self) -> None:
         self._open: dict[bytes, tuple[int, int]] = {}
 
-    def take(self, places: Iterable[tuple[int, int, bytes, int]]) -> None:
-        """Take (index, form, action, attempt) of committed entries in, in journal order."""
+    def take(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Take committed entries in, in journal order: rows, or as much of them as a row up to its action."""
         held = self._open
-        for index, form, action, attempt in places:
+        for row in rows:
+            form = row[FORM]
             if form == INTENT:
-                held[action] = (attempt, index)
+                held[row[ACTION]] = (row[ATTEMPT], row[INDEX])
             elif form == RESULT_FINAL:
-                found = held.get(action)
-                if found is not None and found[0] == attempt:
-                    del held[action]
+                found = held.get(row[ACTION])
+                if found is not None and found[0] == row[ATTEMPT]:
+                    del held[row[ACTION]]
 
     def indices(self) -> list[int]:
         """Return the journal indices of the open INTENTs, in order."""
@@ -43,8 +44,8 @@ class OpenIntents:
         """Return the state as it is stored in a mark."""
         return msgspec.msgpack.encode([(action, *place) for action, place in self._open.items()])
 
-    def restore(self, mark: bytes | None, tail: Iterable[tuple[int, int, bytes, int]]) -> None:
-        """Begin again from a mark and (index, form, action, attempt) of the entries after it."""
+    def restore(self, mark: bytes | None, tail: Iterable[Sequence[Any]]) -> None:
+        """Begin again from a mark and the entries after it, as for ``take``."""
         try:
             listed = msgspec.msgpack.decode(mark, type=_List) if mark is not None else []
         except msgspec.MsgspecError as error:

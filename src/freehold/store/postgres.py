@@ -53,6 +53,11 @@ _INSERT: Final = (
     + ", ".join(f"${place}::{_TYPES[column]}[]" for place, column in enumerate(COLUMNS, 2))
     + ") AS entries, fence"
 )
+_ONE: Final = (
+    f"INSERT INTO entry ({', '.join(COLUMNS)}) SELECT "
+    + ", ".join(f"${place}::{_TYPES[column]}" for place, column in enumerate(COLUMNS, 2))
+    + " FROM house WHERE epoch = $1 FOR SHARE"
+)
 _ENTRIES: Final = f"WITH fence AS MATERIALIZED ({_FENCE}) {_INSERT}"
 _AND_TILES: Final = f"""
     WITH fence AS MATERIALIZED ({_FENCE}),
@@ -83,7 +88,7 @@ class PostgresEngine:
         self._reader: psycopg.Connection[Any] | None = None
         self._prepared: dict[str, bytes] = {}
         self._epoch = 0
-        self._staged: tuple[Group, list[bytes]] | None = None
+        self._staged: tuple[Group, list[Any]] | None = None
 
     def open(self) -> int:
         """Take the lock, check or make the schema, take the next fencing epoch and return it."""
@@ -123,7 +128,8 @@ class PostgresEngine:
 
     def stage(self, group: Group) -> None:
         """Encode the group; nothing is sent yet."""
-        self._staged = group, _packed(group)
+        alone = len(group.rows) == 1 and not group.tiles and group.mark is None
+        self._staged = group, group.rows[0] if alone else _packed(group)
 
     def commit(self) -> float:
         """Commit what is staged durably, all or nothing; returns the seconds that took."""
@@ -152,7 +158,7 @@ class PostgresEngine:
         self._command("SAVEPOINT part")
         try:
             if rows:
-                self._insert(_packed(Group(rows)), len(rows))
+                self._insert(rows[0] if len(rows) == 1 else _packed(Group(rows)), len(rows))
             self._change(changes)
         except BadInput:
             self._command("ROLLBACK TO SAVEPOINT part")
@@ -197,8 +203,8 @@ class PostgresEngine:
         """Return the right side of ``idx`` being one of these numbers, and its parameter."""
         return "= ANY(?)", list(numbers)
 
-    def _insert(self, packed: list[bytes], count: int) -> None:
-        sql = _ENTRIES if len(packed) == len(COLUMNS) else _AND_TILES
+    def _insert(self, packed: list[Any], count: int) -> None:
+        sql = _AND_TILES if len(packed) > len(COLUMNS) else _ONE if count == 1 else _ENTRIES
         if self._run(sql, (self._epoch, *packed)).command_tuples != count:
             raise fenced()
 
@@ -225,8 +231,12 @@ class PostgresEngine:
             name = b"freehold_%d" % len(self._prepared)
             self._checked(connection.prepare(name, _numbered(sql).encode()))
             self._prepared[sql] = name
-        values = [value if type(value) is bytes else str(value).encode() for value in parameters]
-        formats = [pq.Format.BINARY if type(value) is bytes else pq.Format.TEXT for value in parameters]
+        values: list[Any] = []
+        formats: list[int] = []
+        for value in parameters:
+            binary = value is None or type(value) is bytes
+            values.append(value if binary else str(value).encode())
+            formats.append(pq.Format.BINARY if binary else pq.Format.TEXT)
         return self._checked(connection.exec_prepared(name, values, formats))
 
     def _command(self, sql: str) -> "pq.abc.PGresult":

@@ -5,14 +5,14 @@ slow reader never holds the database's past alive.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from freehold.store.engine import Engine
 from freehold.store.interface import Cost, Document, Entry, RunAction, Tile
-from freehold.store.rows import COLUMNS, INTENT, REFUSAL, RESULT_FINAL, costs_of, entry_of, id_bytes
+from freehold.store.rows import ACTION, COLUMNS, INTENT, REFUSAL, RESULT_FINAL, costs_of, entry_of, id_bytes
 
 PAGE_ROWS: Final = 256
 _NARROW_PAGE_ROWS: Final = 4096
@@ -123,10 +123,9 @@ class Reads:
             if reserved != _NOTHING or spent != _NOTHING:
                 yield index, run.hex(), reserved, spent
 
-    def _tail(self, start: int) -> Iterator[tuple[int, int, bytes, int]]:
-        """Yield (index, form, action, attempt) of entries from ``start``."""
-        columns = "idx, form, action, attempt"
-        yield from self._pages(columns, start, self._size, _NARROW_PAGE_ROWS)
+    def _tail(self, start: int) -> Iterator[Sequence[Any]]:
+        """Yield the columns up to the action of entries from ``start``."""
+        return self._pages(", ".join(COLUMNS[: ACTION + 1]), start, self._size, _NARROW_PAGE_ROWS)
 
     def _pages(self, columns: str, start: int, stop: int, rows: int) -> Iterator[Any]:
         """Yield rows of the index range; ``columns`` begins with ``idx``."""

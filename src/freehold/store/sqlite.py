@@ -111,7 +111,8 @@ class SqliteEngine:
 
     def commit(self) -> float:
         """Commit what is staged durably, all or nothing; returns the seconds that took."""
-        writer, alone, self._alone = self._connected(), self._alone, None
+        writer = self._connected()
+        alone, self._alone = self._alone, None
         started = self._clock.monotonic_s()
         if self._delay_s:
             time.sleep(self._delay_s)
