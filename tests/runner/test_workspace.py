@@ -124,11 +124,15 @@ def test_a_file_that_changes_while_it_is_read_is_found_out(inside: Path, folder:
     writer.start()
     try:
         with pytest.raises(BadInput, match="changed while it was read"):
-            while True:
-                assert len(read_inside(folder, "changing", LIMIT)) == 300_000
+            read_again_and_again(folder)
     finally:
         over.set()
         writer.join()
+
+
+def read_again_and_again(folder: int) -> None:
+    while True:
+        assert len(read_inside(folder, "changing", LIMIT)) == 300_000
 
 
 def test_files_are_listed_without_links_and_in_order(inside: Path, folder: int) -> None:
