@@ -60,7 +60,7 @@ Every finding cites a rule.
 def test_a_full_job_file_becomes_a_job() -> None:
     job = parse_job(GOOD, "march")
     assert (job.name, job.title, job.owner, job.agent, job.pack, job.subject) == (
-        "march", "Expense audit", "anna", "audrey", "expense_audit", "jonas",
+        "march", "Expense audit", "anna", "audrey", "expense_audit", "employee:jonas",
     )  # fmt: skip
     assert job.digest == digest(GOOD.encode())
     assert job.by_hand

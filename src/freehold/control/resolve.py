@@ -9,7 +9,7 @@ from freehold.base import NotFound, short
 
 
 def resolve(given: str, ids: Iterable[str], what: str, look: str) -> str:
-    """Return the id that ``given`` begins or ends; raises NotFound, naming the candidates where several fit.
+    """Return the id that ``given`` begins or ends, or whose shown form it begins; raises NotFound otherwise.
 
     ``what`` is the noun in the sentence, ``look`` the command that lists them.
     """
@@ -18,7 +18,8 @@ def resolve(given: str, ids: Iterable[str], what: str, look: str) -> str:
     for identifier in ids:
         if identifier == wanted:
             return identifier
-        if wanted and (identifier.startswith(wanted) or identifier.endswith(wanted)):
+        whole, shown = identifier.startswith(wanted), short(identifier).startswith(wanted)
+        if wanted and (whole or shown or identifier.endswith(wanted)):
             found.append(identifier)
     if len(found) == 1:
         return found[0]

@@ -120,10 +120,10 @@ def check_job(text: str | bytes, name: str) -> Checked:
         line = data.count(b"\n", 0, error.start) + 1
         mistakes.add(line, "The file is not text in UTF-8.", "Save it as UTF-8.")
         return Checked(None, mistakes.found)
-    if not _SLUG.fullmatch(name):
-        mistakes.add(
-            1, f"{name!r} cannot be a job's name.", "Name the file in small letters, digits, `-` and `_`."
-        )
+    try:
+        check_slug(name, "a job")
+    except BadInput as error:
+        mistakes.add(1, error.message, f"Rename the file. {error.remedy}")
     front, body, body_line = _split(words, mistakes)
     title, sections = _sections(body, body_line, mistakes)
     reader = _Reader(mistakes)
@@ -227,7 +227,7 @@ class _Reader:
             owner=self._names["owner"],
             agent=self._names["agent"],
             pack=self._names["pack"],
-            subject=self._names.get("subject", ""),
+            subject=f"employee:{self._names['subject']}" if self._names.get("subject") else "",
             by_hand=self._by_hand,
             drops=tuple(drop for drop, _ in self._drops),
             budget=Budgets(currency=self._currency, **self._budgets),

@@ -44,9 +44,8 @@ def describe(job: Job) -> list[tuple[str, str]]:
         ("asks", _asks(job)),
     ]
     if job.subject:
-        said.append(
-            ("about", f"What it learns is sealed under the key of {job.subject} and can be forgotten.")
-        )
+        who = job.subject.partition(":")[2]
+        said.append(("about", f"What it learns is sealed for {who} and can be forgotten."))
     if job.policy:
         said.append(("policy", f"It checks against {job.policy}, pinned for each run."))
     return said

@@ -98,7 +98,7 @@ class RecordVerbs:
         args = call.read(_Prove)
         index = int(args.name) if args.name.isdigit() and len(args.name) < 8 else self._index_of(args.name)
         proof = await prove_entry(self._rooms.ledger, index, payload=args.payload)
-        return {"index": index, "proof": decode(proof)}
+        return {"index": index, "proof": proof.decode()}
 
     def _index_of(self, given: str) -> int:
         """Return the journal index of the newest RESULT (else INTENT) of an action named by a short id."""
@@ -150,6 +150,8 @@ def _unreachable() -> tuple[str, ...]:
 
 def _row(entry: Entry) -> dict[str, Any]:
     draft, fields = entry.draft, bodies.decode(entry.draft.body)
+    head = fields.get("head", {})
+    fields = {**head, **fields} if isinstance(head, dict) else fields
     who = fields.get("who", {})
     return {
         "index": entry.index, "at_us": fields.get("at", 0), "type": fields.get("t", ""), "status": draft.status,

@@ -130,7 +130,8 @@ class RunView:
         seen.first = entry.index if seen.first < 0 else seen.first
         seen.last = entry.index
         if draft.kind is EntryKind.NOTE:
-            self._take_note(seen, entry, fields)
+            head = fields.get("head", {})
+            self._take_note(seen, entry, {**head, **fields} if isinstance(head, dict) else fields)
         elif draft.kind is EntryKind.REFUSAL:
             said = self._private(entry)
             seen.refusals.append(

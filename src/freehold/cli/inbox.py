@@ -1,0 +1,266 @@
+"""`freehold inbox`, `approve`, `deny`, `answer`: what waits for a person, shown whole before."""
+
+import base64
+import copy
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from freehold.base.errors import BadInput, Refused
+from freehold.base.ids import short
+from freehold.cli import words
+from freehold.cli.desk import Desk
+from freehold.cli.signing import AsOption, sign
+from freehold.cli.verbs import noun, verb
+
+app: typer.Typer = noun("What waits for you")
+
+CardName = Annotated[str, typer.Argument(help="The card's id, or the beginning or end of it.")]
+Evidence = Annotated[
+    Path | None, typer.Option(help="Save the question's evidence into this folder.", metavar="DIR")
+]
+
+
+@verb(app, "inbox")
+def inbox(
+    desk: Desk,
+    read: Annotated[bool, typer.Option("--read", help="Mark what was reported as read.")] = False,
+) -> None:
+    """List what waits for you: approvals, questions, and what was done and reported."""
+    value = desk.call("inbox.list")
+    desk.show(value, _inbox_words)
+    if read and value["reports"]:
+        desk.call("inbox.read", {"actions": [report["action"] for report in value["reports"]]})
+
+
+def _inbox_words(value: dict[str, Any]) -> str:
+    cards = words.table(
+        ("card", "kind", "job", "what", "waits for", "until"),
+        [
+            (
+                short(c["id"]),
+                c["kind"],
+                c["job"],
+                _cut(c["title"]),
+                ", ".join(c["approvers"]),
+                words.clock(c["expires_us"]),
+            )
+            for c in value["cards"]
+        ],
+        "Nothing waits for you.",
+    )
+    reports = [
+        (words.clock(r["at"]), r["job"], r["tool"], r["status"], _cut(r["title"])) for r in value["reports"]
+    ]
+    if not reports:
+        return cards
+    return f"{cards}\n\nReported\n" + words.table(("at", "job", "tool", "outcome", "what"), reports, "")
+
+
+def _cut(text: str, most: int = 50) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def card_words(card: dict[str, Any]) -> str:
+    """Return the whole card: every fact, attachment and text that would go out, and what it is bound to."""
+    facts = card["facts"]
+    said = [
+        words.pairs(
+            [
+                ("card", f"{short(card['id'])}, {card['kind']}, {card['state']}"),
+                (
+                    "asks",
+                    f"{card['agent']} (owner {card['owner']}) in job {card['job']}, run {short(card['run'])}",
+                ),
+                ("what", f"{facts['title']} ({card['tool']})"),
+                ("again", card["because"]),
+                ("approves", f"{', '.join(card['approvers'])} ({' and '.join(card['needs'])})"),
+                ("approved", ", ".join(f"{a['who']} ({a['role']})" for a in card["approvals"])),
+                ("until", words.clock(card["expires_us"])),
+                ("digest", card["digest"]),
+            ]
+        )
+    ]
+    rows = [
+        (f["name"], f["value"] + (f"   [from {f['provenance']}]" if f["provenance"] else ""))
+        for f in facts["lines"]
+    ]
+    rows += [
+        ("file", f"{a['name']}, {a['size']:,} bytes, SHA-256 {a['digest']}") for a in facts["attachments"]
+    ]
+    if rows:
+        said.append(words.pairs(rows))
+    said += [f"--- {body['name']}\n{body['text']}\n---" for body in facts["bodies"]]
+    question = card.get("question")
+    if question:
+        said.append(words.pairs(_question_rows(question)))
+    return "\n\n".join(said)
+
+
+def _question_rows(question: dict[str, Any]) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [("question", question["text"]), ("type", question["type"])]
+    rows.append(("choices", ", ".join(question["choices"])))
+    rows += [
+        ("reading", f"{r['value']}  ({r['source']}, {r['confidence_permille'] / 10:g} %)")
+        for r in question["readings"]
+    ]
+    rows.append(("evidence", words.plural(len(question["evidence"]), "file") if question["evidence"] else ""))
+    return rows
+
+
+@verb(app, "approve")
+def approve(
+    desk: Desk,
+    name: CardName,
+    digest: Annotated[
+        str | None,
+        typer.Option(help="For scripts: the digest of the card that you mean. Needs presence `none`."),
+    ] = None,
+    edit: Annotated[
+        list[str] | None,
+        typer.Option(help="Change a field before it is sent: FIELD=VALUE.", metavar="FIELD=VALUE"),
+    ] = None,
+    who: AsOption = None,
+) -> None:
+    """Look at what would be done, to the last byte, and allow it once."""
+    card = desk.call("cards.show", {"name": name})
+    content: dict[str, Any] = {"args": edited(card["args"], edit)} if edit else {}
+    if not desk.json:
+        print(card_words(card))
+        if content:
+            print(f"\nAs you changed it:\n{words.pairs(_flat(content['args']))}")
+    _check_shown(desk, card, digest)
+    if digest is None and not desk.ask_yes("\nAllow this, once?"):
+        raise Refused("Not approved; the card still waits.", code="refused.by-person")
+    decided = _decide(desk, who, "card.approve", card, content)
+    desk.show(decided, _approved_words)
+
+
+def _check_shown(desk: Desk, card: dict[str, Any], digest: str | None) -> None:
+    if digest is None and not desk.interactive:
+        raise Refused(
+            "Nobody was asked: there is no terminal.",
+            remedy=f"Approve at a terminal, or say which card you mean: --digest {card['digest']}",
+            code="refused.not-shown",
+        )
+    if digest is not None and digest != card["digest"]:
+        raise Refused(
+            f"The card has the digest {card['digest']}, not the one given: it is not what you looked at.",
+            remedy="Look at it again: freehold inbox",
+            code="refused.digest",
+        )
+
+
+def _approved_words(card: dict[str, Any]) -> str:
+    if card["state"] == "open":
+        return "Noted. It still needs another human: " + ", ".join(card["approvers"])
+    return "Approved. It will be done once."
+
+
+@verb(app, "deny")
+def deny(
+    desk: Desk,
+    name: CardName,
+    why: Annotated[str | None, typer.Option(help="The reason; the agent's owner reads it.")] = None,
+    who: AsOption = None,
+) -> None:
+    """Say no, with a reason; the step ends as refused."""
+    card = desk.call("cards.show", {"name": name})
+    reason = why or (desk.ask("Why not?") if desk.interactive else "")
+    if not reason.strip():
+        raise BadInput("A denial says why.", remedy="Add --why 'REASON'.")
+    desk.show(_decide(desk, who, "card.deny", card, {"reason": reason}), lambda c: f"Denied ({c['state']}).")
+
+
+@verb(app, "answer")
+def answer(
+    desk: Desk,
+    name: CardName,
+    value: Annotated[str | None, typer.Argument(help="The answer; asked for at a terminal.")] = None,
+    evidence: Evidence = None,
+    who: AsOption = None,
+) -> None:
+    """Answer a question that a run asks; only what depends on it is done again."""
+    card = desk.call("cards.show", {"name": name})
+    if card["kind"] != "question":
+        raise BadInput("This card is an approval, not a question.", remedy=f"freehold approve {name}")
+    if evidence is not None:
+        for path in _save_evidence(desk, card["id"], evidence):
+            desk.say(f"Evidence: {path}")
+    if value is None:
+        if not desk.interactive:
+            raise BadInput("No answer was given.", remedy=f"Add it: freehold answer {name} VALUE")
+        print(card_words(card))
+        value = desk.ask("\nYour answer:")
+    decided = _decide(desk, who, "card.answer", card, {"value": value})
+    desk.show(decided, lambda _: "Answered; the run goes on.")
+
+
+def _save_evidence(desk: Desk, card: str, folder: Path) -> list[Path]:
+    """Write a question's evidence into ``folder``, named by us and not by the pack; returns the files."""
+    kinds = {"image/png": ".png", "image/jpeg": ".jpg", "application/pdf": ".pdf", "text/plain": ".txt"}
+    files: dict[str, Path] = {}
+
+    def take(piece: dict[str, Any]) -> None:
+        number = len(files) + (piece["id"] not in files)
+        path = files.setdefault(
+            piece["id"], folder / f"evidence-{short(card)}-{number}{kinds.get(piece['media_type'], '.bin')}"
+        )
+        with path.open("ab") as file:
+            file.write(base64.b64decode(piece["data"]))
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"evidence-{short(card)}-*"):
+            old.unlink()
+        desk.call("cards.evidence", {"name": card}, on_event=take)
+    except OSError as error:
+        raise BadInput(
+            f"The evidence cannot be saved in {folder}: {error.strerror}.", remedy="Name another."
+        ) from error
+    return list(files.values())
+
+
+def _decide(
+    desk: Desk, who: str | None, what: Any, card: dict[str, Any], content: dict[str, Any]
+) -> dict[str, Any]:
+    signed = sign(desk, who, what, card["id"], digest=card["digest"], content=content)
+    decided: dict[str, Any] = desk.call(
+        "cards.decide", {"card": card["id"], "signed": signed, "content": content}
+    )
+    return decided
+
+
+def edited(args: dict[str, Any], edits: list[str]) -> dict[str, Any]:
+    """Return a copy of ``args`` with fields changed, each given as FIELD=VALUE; a field keeps its type."""
+    changed = copy.deepcopy(args)
+    for text in edits:
+        field, equals, value = text.partition("=")
+        place: Any = changed
+        *path, last = field.split(".")
+        try:
+            for part in path:
+                place = place[int(part)] if isinstance(place, list) else place[part]
+            key: Any = int(last) if isinstance(place, list) else last
+            old = place[key]
+            place[key] = int(value) if isinstance(old, int) and not isinstance(old, bool) else value
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            known = ", ".join(name for name, _ in _flat(args))
+            raise BadInput(
+                f"{text!r} changes no field of this action.", remedy=f"Fields: {known}."
+            ) from error
+        if not equals or isinstance(old, dict | list):
+            raise BadInput(
+                f"{text!r} is not FIELD=VALUE.", remedy="Such as --edit subject='Expenses of March'."
+            )
+    return changed
+
+
+def _flat(value: Any, path: str = "") -> list[tuple[str, object]]:
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    )
+    if members is None:
+        return [(path, value)]
+    return [row for name, inner in members for row in _flat(inner, f"{path}.{name}" if path else str(name))]
