@@ -117,41 +117,49 @@ class GroupCommit:
             self._write_there(works)
 
     def _write_here(self, works: list[Work]) -> None:
-        try:
-            taken = None
-            if self._stage(works):
-                taken = self._write()
-                self._durable()
-        except Exception as error:  # whatever it is, nobody may wait for ever
-            self._broken(works, error)
-        else:
-            self._done(works, taken)
+        if self._guarded(works, self._stage_and_write):
+            self._wake(works)
+
+    def _stage_and_write(self, works: list[Work]) -> None:
+        if self._stage(works):
+            self._measure(self._write())
+            self._durable()
 
     def _write_there(self, works: list[Work]) -> None:
-        try:
-            if not self._stage(works):
-                self._done(works, None)
-                self._collect_rest()
-                return
-        except Exception as error:  # as above
-            self._broken(works, error)
-            return
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="freehold-writer")
-        self._in_flight = True
-        flight = asyncio.get_running_loop().run_in_executor(self._executor, self._write)
-        flight.add_done_callback(lambda done: self._landed(works, done))
+        if not self._guarded(works, self._launch):
+            return
+        if not self._in_flight:
+            self._wake(works)
+            self._collect_rest()
+
+    def _launch(self, works: list[Work]) -> None:
+        if self._stage(works):
+            self._in_flight = True
+            flight = asyncio.get_running_loop().run_in_executor(self._executor, self._write)
+            flight.add_done_callback(lambda done: self._landed(works, done))
 
     def _landed(self, works: list[Work], flight: asyncio.Future[float | None]) -> None:
-        self._in_flight = False
-        try:
-            taken = flight.result()
+        def take(_: list[Work]) -> None:
+            self._measure(flight.result())
             self._durable()
-        except Exception as error:  # as above
-            self._broken(works, error)
-        else:
-            self._done(works, taken)
+
+        self._in_flight = False
+        if self._guarded(works, take):
+            self._wake(works)
             self._collect_rest()
+
+    def _guarded(self, works: list[Work], step: Callable[[list[Work]], None]) -> bool:
+        """Take a step; when it raises, all its works and everything after them fail."""
+        try:
+            step(works)
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            failure = error if isinstance(error, FreeholdError) else _bug(error)
+            self._refuse(works, failure)
+            self.fail(failure)
+            return False
+        return True
 
     def _collect_rest(self) -> None:
         # The callers just served get a turn first, so that what they ask for next joins the group.
@@ -159,15 +167,9 @@ class GroupCommit:
             self._collecting = True
             asyncio.get_running_loop().call_soon(self._collect)
 
-    def _done(self, works: list[Work], taken: float | None) -> None:
+    def _measure(self, taken: float | None) -> None:
         if taken is not None:
             self.average_s += (taken - self.average_s) * _NEWEST_WEIGHT
-        self._wake(works)
-
-    def _broken(self, works: list[Work], error: Exception) -> None:
-        failure = error if isinstance(error, FreeholdError) else _bug(error)
-        self._refuse(works, failure)
-        self.fail(failure)
 
     def _refuse(self, works: list[Work], failure: FreeholdError) -> None:
         for work in works:
