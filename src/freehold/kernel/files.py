@@ -29,14 +29,20 @@ def private_folder(folder: Path) -> None:
     """Create ``folder`` with mode 0700 (durably), or make sure that nobody else can look into it."""
     with guarded(f"The folder {folder.name}"):
         if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True)
-            sync_folder(folder.parent)
+            make_folder(folder)
         if stat.S_IMODE(folder.stat().st_mode) & 0o077:
             raise BadInput(
                 f"The folder {folder} is open to other users of this machine.",
                 remedy=f"Run: chmod 700 {folder}",
                 code="input.permissions",
             )
+
+
+def make_folder(folder: Path) -> None:
+    """Create ``folder`` (0700) and what is missing above it, each with its name durable."""
+    for path in reversed([path for path in (folder, *folder.parents) if not path.is_dir()]):
+        path.mkdir(mode=0o700)
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

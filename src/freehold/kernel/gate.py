@@ -18,17 +18,17 @@ from freehold.kernel.books import Hold
 from freehold.kernel.budget import charge_of
 from freehold.kernel.change import Change
 from freehold.kernel.labels import flows, may_see
-from freehold.kernel.pen import Pen
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import MAX_REFUSALS, Judgement, Ready, Record, Request
 from freehold.kernel.settle import Settled, Settlement
-from freehold.kernel.tools import Effector, EffectKind, Intent, Outcome, Prepared, PrepareContext
+from freehold.kernel.tools import EffectKind, Effector, Intent, Outcome, PrepareContext, Prepared
 from freehold.store.interface import Cost, Drop, Put, RunAction
 
 _NOTHING: Final = Cost()
 _UNPREPARED: Final = Prepared()
 _NOTHING_OPEN: Final = Settled()
 _NO_CHANGE: Final = Change()
+_NOT_REPEATED: Final = (EffectKind.ONCE, EffectKind.RECONCILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,20 @@ class Gate:
             for move in consume.undo:
                 move()
             return await self._refuse(request, identifier, ready, error)
-        return await self._execute(request, judgement, effect, _Try(number, settled, epoch), hold)
+        record = await self._execute(request, judgement, effect, _Try(number, settled, epoch), hold)
+        if record.status == "unknown" and request.tool.kind in _NOT_REPEATED:
+            return await self._settle_now(request, judgement.ready, record)
+        return record
+
+    async def _settle_now(self, request: Request, ready: Ready, record: Record) -> Record:
+        """Ask at once after an outcome that is unknown and may not be done again: the other side, or a human."""
+        try:
+            settled = await self._settlement.settle(request, ready, request.scope.known[ready.action])
+        except Refused:  # nobody is there to ask now; it is asked when the action comes again
+            return record
+        if settled.record is not None:
+            return settled.record
+        return msgspec.structs.replace(record, status="not_done", message="The other side says: not done.")
 
     # ---- before the write ----------------------------------------------------------------------------
 

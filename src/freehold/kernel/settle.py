@@ -129,6 +129,11 @@ class Settlement:
             rooms.budget.settle(hold, charge)
         for move in change.after if change is not None else ():
             move()
+        known = request.scope.known.get(intent.action)
+        if known is not None:  # it is settled: asked again in this life, it must not be settled twice
+            request.scope.known[intent.action] = msgspec.structs.replace(
+                known, result_index=first, status=outcome.status
+            )
         if outcome.status != "done":
             return Settled()
         label = request.label if outcome.label is None else outcome.label

@@ -318,13 +318,20 @@ class LiveRun:
             return
         tried = self.failures[key] = self.failures.get(key, 0) + 1
         self.messages[key] = record.message
-        may_help = record.status != "refused" and (call is None or call.retry is not False)
-        if may_help and tried <= max(state.node.retries, 2 if call is not None and call.retry is None else 0):
+        unknown = call is not None and self._unknown(call)
+        may_help = record.status != "refused" and (call is None or call.retry is not False or unknown)
+        least = 2 if call is not None and (call.retry is None or unknown) else 0
+        if may_help and tried <= max(state.node.retries, least):
             state.stop(item, ItemState.PENDING)
             self._later(min(MAX_BACKOFF_S, 0.1 * 4 ** (tried - 1)) * random.uniform(0.5, 1.0), state, item)
             return
         self._forget(state.node.id, item, call)
         graph.settle(state, item, ItemState.FAILED)
+
+    def _unknown(self, call: Call) -> bool:
+        """Whether the outcome of something that the step asked for is unknown; asked again, the gate settles it."""
+        known = (self.scope.known.get(action) for action in call.actions)
+        return any(action is not None and action.status == "unknown" for action in known)
 
     def _later(self, delay_s: float, state: NodeState, item: int) -> None:
         def again() -> None:

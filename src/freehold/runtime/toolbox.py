@@ -16,7 +16,7 @@ from freehold.base.canonical import decode, digest, encode, encode_trusted
 from freehold.kernel import files
 from freehold.kernel.grades import Category
 from freehold.kernel.labels import Confidentiality, Integrity, Label
-from freehold.kernel.rights import Resource, http_target, mail_address, named
+from freehold.kernel.rights import Resource, mail_address, named
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Record
 from freehold.kernel.tools import ArtifactView, EffectKind, Effector, Intent, Outcome, Tool
@@ -200,7 +200,8 @@ class Toolbox:
             raise BadInput(
                 f"{name!r} cannot be a file's name.", remedy="Use letters, digits, dots and hyphens."
             )
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_folder(folder)
+        files.sweep_temporary(folder)
         files.replace(folder / name, data)
         return Outcome("done", encode_trusted({"file": str(folder / name), "size": len(data)}), spent=ONE)
 
