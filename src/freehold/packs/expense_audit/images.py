@@ -31,8 +31,8 @@ MAX_PAGES = 8
 MAX_SIDE_PX = 2000
 """Longest side of a page that is read; larger pictures are scaled down as they are decoded."""
 MAX_JPEG_PIXELS = 80_000_000
-MAX_PNG_PIXELS = 40_000_000
-"""PNG cannot be decoded small, so its bound keeps a process under 600 MB; JPEG can."""
+MAX_OTHER_PIXELS = 30_000_000
+"""PNG and progressive JPEG cannot be decoded small, so this keeps a process under 600 MB; a plain JPEG can."""
 _MIN_SIDE_PX = 24
 _PDF_DPI = 150
 _MIN_TEXT_CHARS = 24
@@ -121,12 +121,13 @@ def load_pages(source: SourceFile) -> tuple[SourceKind, tuple[Page, ...]]:
 def _load_picture(source: SourceFile, kind: str) -> Page:
     from PIL import Image
 
-    limit = MAX_JPEG_PIXELS if kind == "JPEG" else MAX_PNG_PIXELS
+    limit = MAX_JPEG_PIXELS if kind == "JPEG" else MAX_OTHER_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(io.BytesIO(source.data), formats=[kind, "MPO"]) as image:
                 width, height = image.size
+                limit = MAX_OTHER_PIXELS if "progression" in image.info else limit
                 if width * height > limit:
                     raise _too_many_pixels(source.name, width * height, limit)
                 if min(width, height) < _MIN_SIDE_PX:
