@@ -97,9 +97,8 @@ class Tool:
 
     ``resources`` name what the rules judge, each of them; ``sink`` says where data would go (None: it stays in the
     run); ``control`` lists, as (field, value), what in the arguments chooses whom or what the effect hits.
-    ``right`` is the name that the rules know it by, where
-    that is not its own. ``key_ttl_s`` is how long the other side honours an idempotency key, ``settle_s`` how long an effect
-    may still surface before "absent" counts.
+    ``right`` is the name that the rules know it by, where that is not its own. ``key_ttl_s`` is how long the
+    other side honours an idempotency key, ``settle_s`` how long an effect may still surface before "absent" counts.
     """
 
     name: str

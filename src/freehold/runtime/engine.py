@@ -91,7 +91,7 @@ class Engine:
         agent or owner may not act, BadInput for what cannot be read.
         """
         rooms = self._rooms
-        rooms.registry.chain_of(job.agent, job.name)
+        rooms.registry.chain_of(job.agent, job.name, job.links)
         reason = rooms.freezes.reason(job.agent, job.name, "step.run")
         if reason is not None:
             raise BadInput(reason, remedy="Lift it first: freehold thaw", code="refused.frozen")
@@ -156,7 +156,7 @@ class Engine:
 
     def _scope(self, document: RunDocument, job: Job) -> Scope:
         rooms = self._rooms
-        principals = rooms.registry.chain_of(job.agent, job.name)
+        principals = rooms.registry.chain_of(job.agent, job.name, job.links)
         settings: dict[str, Any] = {}
         if job.mail is not None:
             settings = {"sender": job.mail.sender, "host": job.mail.host}

@@ -197,9 +197,9 @@ class Graph:
         """Whether a node can never run: a single node that it waits for has failed or was skipped."""
         for name in state.node.upstream:
             upstream = self.nodes.get(name)
-            if upstream is not None and not upstream.fans_out and upstream.settled:
-                if upstream.states[0] != ItemState.DONE:
-                    return True
+            single = upstream is not None and not upstream.fans_out and upstream.settled
+            if single and upstream is not None and upstream.states[0] != ItemState.DONE:
+                return True
         return False
 
     def skip(self, state: NodeState) -> None:

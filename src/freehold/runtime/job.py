@@ -83,7 +83,10 @@ class Mail(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A job as the house sees it. ``digest`` is of the file's bytes; folders are as written in it."""
+    """A job as the house sees it. ``digest`` is of the file's bytes; folders are as written in it.
+
+    ``links`` are the delegations under which the agent acts, from itself upwards; job files name none yet.
+    """
 
     name: str
     digest: str
@@ -102,6 +105,7 @@ class Job(msgspec.Struct, frozen=True):
     policy: str = ""
     params: dict[str, Any] = {}
     mail: Mail | None = None
+    links: tuple[str, ...] = ()
     goal: str = ""
     context: str = ""
     source: str = ""
