@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 _LOOK_EVERY_S: Final = 0.005
+_OPEN: Final = ("01", "08")
+"""Established, and closed by the other side alone (the kernel's tcp_states.h)."""
 
 
 async def until(holds: Callable[[], bool], limit_s: float = 10.0) -> None:
@@ -47,6 +49,12 @@ def descriptors(pid: int) -> dict[int, str]:
     """Return what process ``pid`` holds open."""
     folder = Path(f"/proc/{pid}/fd")
     return {int(name): os.readlink(folder / name) for name in os.listdir(folder)}
+
+
+def connections(port: int) -> int:
+    """Return how many connections the server on ``port`` of the loopback (IPv4) has not closed yet."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[1].rpartition(":")[2], 16) == port and row[3] in _OPEN for row in rows)
 
 
 def _stat(pid: int) -> list[str] | None:

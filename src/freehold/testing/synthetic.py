@@ -1,7 +1,7 @@
 """A pack without a subject, for tests and benchmarks of the runtime: its plan is what the job's params say.
 
-``params`` may hold: ``plan`` (a whole plan as data), else ``shape`` "chain" with ``steps``, or "fan" with
-``items``. It is loaded by runners like any pack.
+``params`` may hold: ``plan`` (a whole plan as data) and ``runners``, else ``shape`` "chain" with ``steps``,
+or "fan" with ``items``. It is loaded by runners like any pack.
 """
 
 import asyncio
@@ -106,7 +106,7 @@ async def stall(ctx: Context, seconds_micro: int = 60_000_000, item: Any = None)
 def plan(job: Job) -> Plan:
     """Return the plan that the job's params describe."""
     settings = job.settings
-    made = Plan()
+    made = Plan(runners=settings.get("runners", 1))
     given = settings.get("plan")
     if given is not None:
         for node in given:

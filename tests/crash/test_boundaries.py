@@ -1,0 +1,80 @@
+"""SIGKILL at every durable boundary, then another process: nothing lost, nothing doubled, no wrong bill.
+
+Effects are counted where they arrive. The short form kills the small plan (one effect of each of the five
+kinds) once between any two durable things; the long one kills before and after each, and longer plans.
+"""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from tests.crash.harness import Harness, boundaries, distinct, walk
+
+IN_BETWEEN = ("handed over mail.send #1", "delivered mail.send #1", "before commit result once/0/3 done #1")
+
+
+def must_name(seen: Sequence[str]) -> None:
+    """The boundaries that must not go missing because something was renamed."""
+    for name in (
+        "after commit note:run.started + note:budget.opened #1",
+        "after commit intent once/0/3 #1",
+        "after fsync artifacts #1",
+        "after replace artifacts #1",
+        "after fsync artifacts/ #1",
+        "after replace outbox #1",
+        "delivered /keyed #1",
+        "delivered /asked #1",
+        "after commit result once/0/0 done #1",
+        "after commit note:run.ended #1",
+        *IN_BETWEEN,
+    ):
+        assert name in seen
+
+
+def killed_everywhere(harness: Harness, job: str, seen: Sequence[str]) -> None:
+    found = walk(harness, job, seen)
+    assert len(found) >= len(seen) - 4, set(seen) - set(found)
+    for name in IN_BETWEEN:
+        if name in found:
+            assert "outcome unknown" in found[name].cards
+
+
+@pytest.mark.timeout(300)
+def test_the_small_plan_survives_a_kill_between_any_two_durable_things(harness: Harness) -> None:
+    seen = boundaries(harness, "small")
+    must_name(seen)
+    killed_everywhere(harness, "small", distinct(seen))
+
+
+@pytest.mark.timeout(300)
+def test_the_small_plan_survives_a_kill_around_its_effects_on_postgresql(postgres_harness: Harness) -> None:
+    seen = boundaries(postgres_harness, "small")
+    must_name(seen)
+    killed_everywhere(postgres_harness, "small", [name for name in distinct(seen) if "once/0/3" in name])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("job", ["small", "whole"])
+def test_a_plan_survives_a_kill_at_every_boundary(harness: Harness, job: str) -> None:
+    killed_everywhere(harness, job, boundaries(harness, job))
+
+
+@pytest.mark.long
+def test_the_small_plan_survives_a_kill_at_every_boundary_on_postgresql(postgres_harness: Harness) -> None:
+    killed_everywhere(postgres_harness, "small", boundaries(postgres_harness, "small"))
+
+
+@pytest.mark.long
+def test_two_hundred_kills_at_random_moments_lose_and_double_nothing(harness: Harness) -> None:
+    boundaries(harness, "whole")
+    chance = random.Random(20260)
+    killed = 0
+    while killed < 200:
+        ended, reports = harness.life("whole", kill_ms=round(chance.uniform(30, 2_500)))
+        assert ended.orphans == 0
+        killed += ended.status != 0
+        for report in reports:
+            harness.check(report)
+    while harness.life()[1]:
+        pass
