@@ -76,7 +76,7 @@ class GroupCommit:
             and not self._in_flight
         ):
             self._alone += 1
-            self._write_here([work])
+            self._guarded([work], self._stage_and_write)
             return None
         loop = asyncio.get_running_loop()
         work.future = loop.create_future()
@@ -111,14 +111,11 @@ class GroupCommit:
             return
         self._alone, self._last_size = 0, len(works)
         if self.average_s < INLINE_LIMIT_S:
-            self._write_here(works)
-            self._collect_rest()
+            if self._guarded(works, self._stage_and_write):
+                self._wake(works)
+                self._collect_rest()
         else:
             self._write_there(works)
-
-    def _write_here(self, works: list[Work]) -> None:
-        if self._guarded(works, self._stage_and_write):
-            self._wake(works)
 
     def _stage_and_write(self, works: list[Work]) -> None:
         if self._stage(works):

@@ -80,7 +80,10 @@ def row_of(draft: EntryDraft) -> Row:
     reserved, spent = draft.reserved, draft.spent
     deltas = None
     if reserved is not None or spent is not None:
-        deltas = msgspec.json.encode((_amounts(reserved), _amounts(spent))).decode()
+        deltas = msgspec.json.encode((
+            reserved and (reserved.money_micro, reserved.tokens, reserved.actions, reserved.cpu_us),
+            spent and (spent.money_micro, spent.tokens, spent.actions, spent.cpu_us),
+        )).decode()  # fmt: skip
     return [
         -1, form, attempt, item, ordinal, run, action, node, status, draft.digest, draft.leaf, deltas,
         draft.body, draft.payload,
@@ -145,10 +148,6 @@ def text(value: str) -> str:
     if "\0" in value:
         raise BadInput("The text holds a zero character.", remedy="Remove it.")
     return value
-
-
-def _amounts(cost: Cost | None) -> tuple[int, int, int, int] | None:
-    return None if cost is None else (cost.money_micro, cost.tokens, cost.actions, cost.cpu_us)
 
 
 def _no_id(identifier: str) -> BadInput:
