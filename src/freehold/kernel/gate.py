@@ -6,27 +6,26 @@ await between; the RESULT closes what the INTENT opened. Only the runtime calls 
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from freehold.base import Diverged, FreeholdError, Json, Refused, StoreFailed, action_id
-from freehold.base.canonical import encode
 from freehold.kernel.asking import Asking
 from freehold.kernel.books import Hold
 from freehold.kernel.budget import charge_of
 from freehold.kernel.change import Change
-from freehold.kernel.labels import flows, may_see
+from freehold.kernel.judge import NOTHING, Judge, enter, lost, record_of, remember, withheld
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import MAX_REFUSALS, Judgement, Ready, Record, Request
 from freehold.kernel.settle import Settled, Settlement
-from freehold.kernel.tools import EffectKind, Effector, Intent, Outcome, PrepareContext, Prepared
-from freehold.store.interface import Cost, Drop, Put, RunAction
+from freehold.kernel.together import Asked, Done, Together
+from freehold.kernel.tools import EffectKind, Effector, Intent, Outcome
+from freehold.store.interface import Drop, Put
 
-_NOTHING: Final = Cost()
-_UNPREPARED: Final = Prepared()
-_NOTHING_OPEN: Final = Settled()
+NOTHING_OPEN: Final = Settled()
 _NO_CHANGE: Final = Change()
 _NOT_REPEATED: Final = (EffectKind.ONCE, EffectKind.RECONCILABLE)
 
@@ -47,6 +46,8 @@ class Gate:
         self._rooms = rooms
         self._pen = rooms.pen
         self._asking = Asking(rooms)
+        self._judge = Judge(rooms, self._asking)
+        self._together = Together(rooms, self._judge, self)
         self._settlement = Settlement(rooms, self._pen)
         self._stopped: StoreFailed | None = None
 
@@ -81,6 +82,22 @@ class Gate:
         finally:
             scope.in_flight.discard(identifier)
 
+    async def perform_many(self, asked: Sequence[Asked], done: Done) -> None:
+        """Carry what was asked at the same time through the gate together, each judged for itself.
+
+        ``done`` is called once for each, with its number and record, as soon as that is there; with None where
+        nothing could be written, and then StoreFailed is raised at the end.
+        """
+        if self._stopped is not None:
+            for number in range(len(asked)):
+                done(number, None)
+            raise self._stopped
+        await self._together.perform(asked, done)
+
+    def stop(self, error: StoreFailed) -> None:
+        """Shut the gate: nothing durable can be promised until ``reopen``."""
+        self._stopped = error
+
     async def refuse(self, request: Request, error: Refused) -> Record:
         """Journal a refusal that was decided before the gate: the plan does not let a step use this tool."""
         scope = request.scope
@@ -91,14 +108,14 @@ class Gate:
         """Return the digest that ``request`` would have with other arguments, for an approval that edits it."""
         scope = request.scope
         identifier = action_id(scope.run, request.node, request.item, request.ordinal)
-        return self._make_ready(request, identifier, args, "").sent
+        return self._judge.ready(request, identifier, args, "").sent
 
     async def _perform(self, request: Request, identifier: str, effect: Effector) -> Record:
         try:
-            ready = self._make_ready(request, identifier, request.args, "")
+            ready = self._judge.ready(request, identifier, request.args, "")
         except FreeholdError as error:
             return await self._refuse(request, identifier, None, error)
-        number, settled, consume = 1, _NOTHING_OPEN, _NO_CHANGE
+        number, settled, consume = 1, NOTHING_OPEN, _NO_CHANGE
         known = request.scope.known.get(identifier)
         try:
             if known is not None:
@@ -109,7 +126,7 @@ class Gate:
                     return settled.record
                 number = known.attempt + 1
             epoch = self._rooms.epoch.value
-            judgement = self._judge(request, ready, number)
+            judgement = self._judge.judge(request, ready, number)
             consume = judgement.consume or consume
             if judgement.waits_for:
                 return Record(identifier, "parked", card=judgement.waits_for)
@@ -140,65 +157,6 @@ class Gate:
             return settled.record
         return msgspec.structs.replace(record, status="not_done", message="The other side says: not done.")
 
-    # ---- before the write ----------------------------------------------------------------------------
-
-    def _make_ready(self, request: Request, identifier: str, args: dict[str, Json], asked: str) -> Ready:
-        """Fix the bytes of an action and its digest; ``asked`` is the digest of the request that this edits."""
-        scope, tool = request.scope, request.tool
-        prepared = _UNPREPARED
-        if tool.prepare is not None:
-            context = PrepareContext(
-                identifier, scope.run, scope.job, scope.principals.agent, scope.started_us, request.blob,
-                scope.artifact, scope.settings,
-            )  # fmt: skip
-            prepared = tool.prepare(context, args)
-        key = self._pen.key(request.label)
-        plain: dict[str, Json] = {"tool": tool.name, "args": args, "id": identifier}
-        if request.blob is not None:
-            plain["blob"] = key.digest(request.blob)
-        if prepared.data:
-            plain["bytes"] = key.digest(prepared.data)
-        private = encode(plain)
-        digest = key.digest(private)
-        return Ready(identifier, args, private, asked or digest, digest, prepared)
-
-    def _judge(self, request: Request, ready: Ready, attempt: int) -> Judgement:
-        """Run the stages who, may, flow and ask; raises Refused with the stage in its code."""
-        judgement = Judgement(ready, self._authorise(request, ready))
-        if request.tool.category is None and not request.tool.question:
-            return judgement
-        self._asking.ask(request, judgement, attempt)
-        if judgement.edited is not None:
-            judgement.ready = self._make_ready(request, ready.action, judgement.edited, ready.asked)
-            judgement.rules = self._authorise(request, judgement.ready)
-        return judgement
-
-    def _authorise(self, request: Request, ready: Ready) -> tuple[str, ...]:
-        """Stages who, may and flow for what ``ready`` would do; returns the rules that allowed it."""
-        scope, tool, rooms = request.scope, request.tool, self._rooms
-        if scope.refusals >= MAX_REFUSALS:
-            raise Refused("This run was refused too often.", code="refused.too-often")
-        principals = rooms.registry.check(scope.principals)
-        reason = rooms.freezes.reason(principals.agent, scope.job, tool.name)
-        if reason is None and principals.delegators:
-            reason = rooms.freezes.reason_for_any(principals.delegators, scope.job, tool.name)
-        if reason is not None:
-            raise Refused(reason, remedy="A human can lift it with `freehold thaw`.", code="refused.frozen")
-        if request.label.confidentiality > principals.clearance:
-            seen = may_see(request.label, principals.clearance, f"agent {principals.agent}")
-            raise Refused(seen.why, remedy=seen.remedy, code="refused.clearance")
-        rules: tuple[str, ...] = ()
-        for resource in tool.resources(ready.args):
-            decision = rooms.rules.decide(principals, tool.right or tool.name, resource, job=scope.job)
-            if not decision.allowed:
-                raise Refused(decision.why, remedy=decision.remedy, code="refused.rule")
-            rules += decision.rules
-        if tool.sink is not None:
-            flow = flows(request.label, tool.sink(ready.args), _chosen_by_owner(request, ready))
-            if not flow.ok:
-                raise Refused(flow.why, code=f"refused.flow.{flow.code}", remedy=flow.remedy)
-        return rules
-
     # ---- write, effect, write ------------------------------------------------------------------------
 
     async def _execute(
@@ -228,17 +186,17 @@ class Gate:
         )  # fmt: skip
         withdrawn = None
         if rooms.epoch.value != this_try.epoch:
-            withdrawn = self._withdrawn(request, ready)
+            withdrawn = self._judge.withdrawn(request, ready)
         if withdrawn is not None:
-            outcome = Outcome("not_done", spent=_NOTHING, message=str(withdrawn))
+            outcome = Outcome("not_done", spent=NOTHING, message=str(withdrawn))
         else:
             try:
-                outcome = self._withheld(request, await self._enter(request, effect, intent))
+                outcome = withheld(request, await enter(request, effect, intent))
             except asyncio.CancelledError:
-                outcome = _lost(request, "It was cancelled after the effect had begun.")
-                await asyncio.shield(self._close(request, judgement, intent, hold, outcome))
+                outcome = lost(request, "It was cancelled after the effect had begun.")
+                await asyncio.shield(self.close(request, judgement, intent, hold, outcome))
                 raise
-        record = await self._close(request, judgement, intent, hold, outcome)
+        record = await self.close(request, judgement, intent, hold, outcome)
         if withdrawn is None:
             return record
         request.scope.refusals += 1
@@ -251,38 +209,7 @@ class Gate:
         if earlier is not None:
             self._rooms.budget.settle(earlier, this_try.settled.charge or earlier.cost)
 
-    def _withdrawn(self, request: Request, ready: Ready) -> Refused | None:
-        """Look once more: authority or freeze moved while the INTENT was being written."""
-        try:
-            self._authorise(request, ready)
-        except Refused as error:
-            return error
-        return None
-
-    def _withheld(self, request: Request, outcome: Outcome) -> Outcome:
-        """Keep back what a read brought when the asker is not cleared for it."""
-        label, principals = outcome.label, request.scope.principals
-        if label is None or label.confidentiality <= principals.clearance:
-            return outcome
-        seen = may_see(label, principals.clearance, f"agent {principals.agent}")
-        return Outcome("not_done", spent=outcome.spent, message=f"{seen.why} {seen.remedy}")
-
-    @staticmethod
-    async def _enter(request: Request, effect: Effector, intent: Intent) -> Outcome:
-        """Enter the effector; whatever it raises after that leaves the outcome unknown."""
-        try:
-            if request.tool.timeout_s is None:
-                return await effect(intent)
-            async with asyncio.timeout(request.tool.timeout_s):
-                return await effect(intent)
-        except TimeoutError:
-            return _lost(request, f"There was no answer within {request.tool.timeout_s:g} s.")
-        except FreeholdError as error:
-            return _lost(request, str(error))
-        except Exception as error:  # an effector is somebody else's code: nothing of it may end the gate
-            return _lost(request, f"The effect broke off: {type(error).__name__}.")
-
-    async def _close(
+    async def close(
         self, request: Request, judgement: Judgement, intent: Intent, hold: Hold, outcome: Outcome
     ) -> Record:
         """Write the RESULT, settle the budget, and remember the action while its step may ask again."""
@@ -302,15 +229,8 @@ class Gate:
             move()
         if charge is not None:
             rooms.budget.settle(hold, charge)
-        if request.ordinal or outcome.status != "done":
-            request.scope.known[intent.action] = RunAction(
-                intent.action, request.node, request.item, request.ordinal, intent.attempt, intent.index,
-                intent.leaf, index, outcome.status, draft_digest(judgement),
-            )  # fmt: skip
-        return Record(
-            intent.action, outcome.status, intent.attempt, outcome.value, outcome.label or request.label,
-            intent.index, index, charge or _NOTHING, message=outcome.message,
-        )  # fmt: skip
+        remember(request, judgement, intent, index, outcome.status)
+        return record_of(request, intent, outcome, index, charge)
 
     # ---- what is not executed ------------------------------------------------------------------------
 
@@ -339,25 +259,8 @@ class Gate:
         return Record(ready.action, "proposed", message="Kept as a proposal; nothing was sent or changed.")
 
 
-def draft_digest(judgement: Judgement) -> bytes:
-    """Return the digest by which an action is known again: that of what was asked, edited or not."""
-    return bytes.fromhex(judgement.ready.asked)
-
-
-def _chosen_by_owner(request: Request, ready: Ready) -> bool:
-    """Say whether every value that chooses whom the effect hits stands in the plan's node or the job file."""
-    control = request.tool.control(ready.args)
-    if request.planned and all(value in request.planned for _, value in control):
-        return True
-    return request.scope.trusted.covers(control)
-
-
 def _diverged() -> Diverged:
     return Diverged(
         "This action was recorded before with other contents.",
         remedy="A step that runs again must ask for the same actions in the same order.",
     )
-
-
-def _lost(request: Request, message: str) -> Outcome:
-    return Outcome("unknown", message=message, settled=request.tool.kind is EffectKind.READ)

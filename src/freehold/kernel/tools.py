@@ -99,6 +99,7 @@ class Tool:
     run); ``control`` lists, as (field, value), what in the arguments chooses whom or what the effect hits.
     ``right`` is the name that the rules know it by, where that is not its own. ``key_ttl_s`` is how long the
     other side honours an idempotency key, ``settle_s`` how long an effect may still surface before "absent" counts.
+    ``quick`` says that the effect is made in the daemon and never waits.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Tool:
     settle_s: float = 0.0
     right: str = ""
     question: bool = False
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True)

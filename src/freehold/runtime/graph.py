@@ -6,8 +6,10 @@ stay in the journal. ``LiveRun`` moves it, and only after the journal has moved.
 
 import enum
 from array import array
+from bisect import insort
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from freehold.base import Internal
 from freehold.runtime.plans import Node, Plan, order
@@ -24,35 +26,30 @@ class ItemState(enum.IntEnum):
     SKIPPED = 5
 
 
-SETTLED = (ItemState.DONE, ItemState.FAILED, ItemState.SKIPPED)
-_LETTER = {state: state.name.lower() for state in ItemState}
+SETTLED: Final = (ItemState.DONE, ItemState.FAILED, ItemState.SKIPPED)
+_IS_SETTLED: Final = tuple(state in SETTLED for state in ItemState)
+_NAMES: Final = {state: state.name.lower() for state in ItemState}
 
 
 class NodeState:
     """One node with its items; ``total`` is unknown (None) until what it fans out over is known."""
 
     __slots__ = (
-        "_again",
-        "_cursor",
-        "active",
-        "counts",
-        "node",
-        "planned",
-        "results",
-        "states",
-        "streams_from",
-        "total",
-    )
+        "_again", "_cursor", "active", "barred", "counts", "node", "place", "results", "states", "streams_from",
+        "total", "unsettled",
+    )  # fmt: skip
 
-    def __init__(self, node: Node, streams_from: "NodeState | None") -> None:
+    def __init__(self, node: Node, streams_from: "NodeState | None", place: int = 0) -> None:
         self.node = node
         self.streams_from = streams_from
+        self.place = place
         self.total: int | None = None
         self.states = bytearray()
         self.results = array("q")
         self.active = 0
+        self.barred = False
+        self.unsettled = 0
         self.counts = [0] * len(ItemState)
-        self.planned: frozenset[str] | None = None
         self._again: deque[int] = deque()
         self._cursor = 0
 
@@ -60,7 +57,7 @@ class NodeState:
         """Say how many items there are; from now on they can be taken."""
         if self.total is not None:
             raise Internal(f"Node {self.node.id} was opened twice.")
-        self.total = total
+        self.total = self.unsettled = total
         self.states = bytearray(total)
         self.results = array("q", [-1]) * total
         self.counts[ItemState.PENDING] = total
@@ -73,12 +70,7 @@ class NodeState:
     @property
     def settled(self) -> bool:
         """Whether every item is done, failed or skipped."""
-        return self.total is not None and sum(self.counts[state] for state in SETTLED) == self.total
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing of the node can be taken right now."""
-        return self.total is None or (not self._again and not self._has_cursor())
+        return self.unsettled == 0 and self.total is not None
 
     def take(self) -> int | None:
         """Return the next item that may start, now RUNNING; None when there is none or the bound is reached."""
@@ -88,16 +80,14 @@ class NodeState:
             item = self._again.popleft()
             if self.states[item] == ItemState.PENDING:
                 return self._start(item)
-        if self.streams_from is None and self._has_cursor():
-            return self._start(self._cursor)
-        return None
-
-    def _has_cursor(self) -> bool:
-        if self.streams_from is not None or self.total is None:
-            return False
-        while self._cursor < self.total and self.states[self._cursor] != ItemState.PENDING:
+        if self.streams_from is not None:
+            return None
+        while self._cursor < self.total:
+            item = self._cursor
             self._cursor += 1
-        return self._cursor < self.total
+            if self.states[item] == ItemState.PENDING:
+                return self._start(item)
+        return None
 
     def _start(self, item: int) -> int:
         self.move(item, ItemState.RUNNING)
@@ -118,8 +108,10 @@ class NodeState:
 
     def move(self, item: int, state: ItemState) -> None:
         """Set an item's state and keep the counts."""
-        self.counts[self.states[item]] -= 1
+        before = self.states[item]
+        self.counts[before] -= 1
         self.counts[state] += 1
+        self.unsettled += _IS_SETTLED[before] - _IS_SETTLED[state]
         self.states[item] = state
 
     def summary(self) -> dict[str, int | str]:
@@ -128,63 +120,86 @@ class NodeState:
             "node": self.node.id,
             "total": -1 if self.total is None else self.total,
         }
-        for state, name in _LETTER.items():
+        for state, name in _NAMES.items():
             shown[name] = self.counts[state]
         return shown
 
 
 class Graph:
-    """All nodes of a run in an order in which each stands behind what it waits for."""
+    """All nodes of a run in an order in which each stands behind what it waits for.
+
+    What a step's end costs depends on the nodes that wait for its node, not on the size of the plan.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.nodes: dict[str, NodeState] = {}
-        for node in order(plan):
+        for place, node in enumerate(order(plan)):
             upstream = self.nodes.get(node.each) if node.each is not None else None
             streams = upstream if upstream is not None and upstream.fans_out else None
-            self.nodes[node.id] = NodeState(node, streams)
+            self.nodes[node.id] = NodeState(node, streams, place)
         self._followers: dict[str, list[NodeState]] = {name: [] for name in self.nodes}
+        self._behind: dict[str, list[NodeState]] = {name: [] for name in self.nodes}
+        self._awaits: dict[str, int] = {}
+        self._openable: deque[NodeState] = deque()
+        self._open: list[NodeState] = []
+        self._left = len(self.nodes)
         for state in self.nodes.values():
+            names = list(state.node.upstream)
             if state.streams_from is not None:
+                names.remove(state.streams_from.node.id)
+                names.append("")  # the node that it streams from need only be open
                 self._followers[state.streams_from.node.id].append(state)
+            for name in names:
+                if name:
+                    self._behind[name].append(state)
+            self._awaits[state.node.id] = len(names)
+            if not names:
+                self._openable.append(state)
 
-    def openable(self) -> Iterator[NodeState]:
-        """Yield nodes that are not open yet and whose inputs are there; the caller opens or skips them."""
-        for state in self.nodes.values():
-            if state.total is None and self._inputs_there(state):
-                yield state
+    def openable(self) -> NodeState | None:
+        """Return a node that is not open yet and whose inputs are there; the caller opens or skips it."""
+        return self._openable.popleft() if self._openable else None
 
-    def _inputs_there(self, state: NodeState) -> bool:
-        if not all(self.nodes[name].settled for name in state.node.needs):
-            return False
-        if state.streams_from is not None:
-            return state.streams_from.total is not None
-        each = state.node.each
-        return each is None or state.node.source is not None or self.nodes[each].settled
+    def open(self, state: NodeState, total: int, done: Mapping[int, int], parked: Iterable[int]) -> None:
+        """Open a node of ``total`` items: ``done`` are those that the journal knows, with their results.
 
-    def opened(self, state: NodeState) -> None:
-        """Hand on what an upstream node already has, after ``state`` was opened."""
+        ``parked`` wait for a human. What an upstream node already has is handed on.
+        """
+        state.open(total)
+        for item, result in done.items():
+            if item < total:
+                state.results[item] = result
+                state.move(item, ItemState.DONE)
+        for item in parked:
+            if item < total and state.states[item] == ItemState.PENDING:
+                state.move(item, ItemState.PARKED)
+        insort(self._open, state, key=_from_the_end)
+        for follower in self._followers[state.node.id]:
+            self._one_less(follower)
         upstream = state.streams_from
         if upstream is not None:
-            for item in range(state.total or 0):
-                self._hand_on(state, item, ItemState(upstream.states[item]))
+            for item in range(total):
+                self._hand_on(state, item, upstream.states[item])
+        self._look(state)
+
+    def takeable(self) -> list[NodeState]:
+        """Return the nodes that are open and not settled, the last of the plan first."""
+        return self._open
 
     def settle(self, state: NodeState, item: int, outcome: ItemState, result: int = -1) -> None:
         """Move a RUNNING item to its end and hand its result to the nodes that stream from this one."""
         state.stop(item, outcome, result)
         self._tell(state, item, outcome)
+        self._look(state)
 
-    def restore(self, state: NodeState, item: int, result: int) -> None:
-        """Mark an item done from the journal, before anything was started."""
-        state.results[item] = result
-        state.move(item, ItemState.DONE)
-
-    def _tell(self, state: NodeState, item: int, outcome: ItemState) -> None:
+    def _tell(self, state: NodeState, item: int, outcome: int) -> None:
         for follower in self._followers[state.node.id]:
             if follower.total is not None:
                 self._hand_on(follower, item, outcome)
+                self._look(follower)
 
-    def _hand_on(self, follower: NodeState, item: int, outcome: ItemState) -> None:
+    def _hand_on(self, follower: NodeState, item: int, outcome: int) -> None:
         if follower.states[item] != ItemState.PENDING:
             return
         if outcome == ItemState.DONE:
@@ -193,36 +208,53 @@ class Graph:
             follower.move(item, ItemState.SKIPPED)
             self._tell(follower, item, ItemState.SKIPPED)
 
+    def _look(self, state: NodeState) -> None:
+        """Let go on what waited for a node that is settled now."""
+        if state.unsettled == 0 and state in self._open:
+            self._open.remove(state)
+            self._left -= 1
+            for behind in self._behind[state.node.id]:
+                self._one_less(behind)
+
+    def _one_less(self, state: NodeState) -> None:
+        left = self._awaits[state.node.id] = self._awaits[state.node.id] - 1
+        if left == 0:
+            self._openable.append(state)
+
     def blocked(self, state: NodeState) -> bool:
-        """Whether a node can never run: a single node that it waits for has failed or was skipped."""
+        """Whether a node can never run: what it waits for failed or was barred, more than single items of it."""
         for name in state.node.upstream:
-            upstream = self.nodes.get(name)
-            single = upstream is not None and not upstream.fans_out and upstream.settled
-            if single and upstream is not None and upstream.states[0] != ItemState.DONE:
+            upstream = self.nodes[name]
+            if upstream.barred or not (upstream.fans_out or upstream.states[0] == ItemState.DONE):
                 return True
         return False
 
-    def skip(self, state: NodeState) -> None:
-        """Open a blocked node as skipped, so that what waits for it is settled too."""
-        state.open(1)
-        state.move(0, ItemState.SKIPPED)
-        self._tell(state, 0, ItemState.SKIPPED)
+    def bar(self, state: NodeState, outcome: ItemState = ItemState.SKIPPED) -> None:
+        """Open a node that can never run as one item that is skipped or failed, so that nothing waits for it."""
+        state.barred = True
+        self.open(state, 1, {}, ())
+        state.move(0, outcome)
+        self._look(state)
 
     @property
     def settled(self) -> bool:
         """Whether nothing is left to do."""
-        return all(state.settled for state in self.nodes.values())
+        return self._left == 0
 
     @property
     def active(self) -> int:
         """How many items are running."""
-        return sum(state.active for state in self.nodes.values())
+        return sum([state.active for state in self._open])
 
     @property
     def parked(self) -> int:
         """How many items wait for a human."""
-        return sum(state.counts[ItemState.PARKED] for state in self.nodes.values())
+        return sum([state.counts[ItemState.PARKED] for state in self._open])
 
     def count(self, wanted: ItemState) -> int:
         """How many items are in one state."""
         return sum(state.counts[wanted] for state in self.nodes.values())
+
+
+def _from_the_end(state: NodeState) -> int:
+    return -state.place

@@ -8,38 +8,27 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from freehold.base import BadInput, FreeholdError, Internal, Refused, StoreFailed, action_id
 from freehold.kernel.scope import Record, Request, Scope
-from freehold.kernel.tools import Effector, Intent, Outcome
+from freehold.kernel.tools import Intent, Outcome
+from freehold.runtime.asks import Asks, Parked
 from freehold.runtime.graph import Graph, ItemState, NodeState
 from freehold.runtime.house import House
-from freehold.runtime.inputs import Inputs, gather, handed_over
+from freehold.runtime.inputs import Inputs, elements, gather, handed_over
 from freehold.runtime.job import Job, texts
-from freehold.runtime.plans import Plan, Planned
+from freehold.runtime.plans import MAX_FAN_OUT, Plan, Planned
 from freehold.runtime.session import Call, RunnerLost, Session
-from freehold.runtime.toolbox import Asker
 from freehold.store.interface import Cost, RunAction
 from freehold.wire import messages as m
 
 PLAN_NODE: Final = "$plan"
-PARK_GRACE_S: Final = 0.5
 PLAN_LIMIT_S: Final = 60.0
 MAX_LOG: Final = 4 << 20
 MAX_BACKOFF_S: Final = 60.0
-IN_RUN: Final = frozenset({"artifact.put", "artifact.get"})
-"""Tools that a step need not name: what they touch never leaves the run."""
-
-_ANSWERS: Final[dict[str, Literal["done", "not_done", "unknown", "refused", "proposed"]]] = {
-    "done": "done", "not_done": "not_done", "unknown": "unknown", "refused": "refused", "proposed": "proposed",
-}  # fmt: skip
-
-
-class Parked(FreeholdError):
-    """A step waits for a person; its process is let go until the card is decided."""
 
 
 class LiveRun:
@@ -61,20 +50,24 @@ class LiveRun:
         self.halted = ""
         self.failures: dict[tuple[str, int], int] = {}
         self.messages: dict[tuple[str, int], str] = {}
-        self.waiting: dict[str, tuple[str, int]] = {}
-        self._calls: dict[str, tuple[Session, Call, m.Perform]] = {}
+        self.asks = Asks(house, scope, job, self._trouble)
         self._ended = ended
         self._waits = waits
         self._over = False
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._effects: set[asyncio.Future[Outcome]] = set()
         self._retries: dict[asyncio.TimerHandle, tuple[NodeState, int]] = {}
         self._opening = asyncio.Lock()
         self._version = ""
         self._logged = 0
-        self._restored: dict[str, dict[int, RunAction]] = {}
+        self._texts: dict[str, frozenset[str]] = {}
+        self._restored: dict[str, dict[int, int]] = {}
         self._sources = house.sources_of(scope.run, job)
         self.workspace = house.workspace(scope.run)
+
+    @property
+    def waiting(self) -> dict[str, tuple[str, int]]:
+        """Which step each open card holds up."""
+        return self.asks.waiting
 
     def _graph(self) -> Graph:
         if self.graph is None:
@@ -86,13 +79,12 @@ class LiveRun:
     async def begin(self, known: list[RunAction], parked: dict[str, tuple[str, int]]) -> None:
         """Plan, or take up what an earlier life of the run recorded, and start what may start."""
         for action in known:
-            if action.ordinal == 0 and action.status == "done":
-                self._restored.setdefault(action.node, {})[action.item] = action
+            if action.ordinal == 0 and action.status == "done" and action.result_index is not None:
+                self._restored.setdefault(action.node, {})[action.item] = action.result_index
         for action in known:
-            finished = action.item in self._restored.get(action.node, ())
-            if not finished:
+            if action.item not in self._restored.get(action.node, ()):
                 self.scope.known[action.action] = action
-        self.waiting = parked
+        self.asks.waiting = parked
         try:
             plan = await self._plan()
         except Refused as error:
@@ -110,8 +102,8 @@ class LiveRun:
     async def _plan(self) -> Plan:
         """Return the run's plan: the recorded one, or the planner's, journaled as a step like any other."""
         house, done = self.house, self._restored.pop(PLAN_NODE, {}).get(0)
-        if done is not None and done.result_index is not None:
-            planned = msgspec.json.decode(house.records.value(done.result_index).data, type=Planned)
+        if done is not None:
+            planned = msgspec.json.decode(house.records.value(done).data, type=Planned)
             self._version = planned.version
             return house.read_plan(planned.plan, self.job, None)
         session = await self._session()
@@ -122,7 +114,7 @@ class LiveRun:
         )  # fmt: skip
 
         async def effect(intent: Intent) -> Outcome:
-            ask = m.MakePlan(step=call.number, job=house.job_view(self.job))
+            ask = m.MakePlan(step=call.number, job=house.job_view(self.scope.run, self.job))
             outcome = await self._on_runner(session, call, ask, PLAN_LIMIT_S)
             if outcome.status != "done":
                 return outcome
@@ -150,7 +142,7 @@ class LiveRun:
             return
         self._open_nodes(graph)
         room = self.house.max_active_steps - graph.active
-        for state in reversed(graph.nodes.values()):
+        for state in graph.takeable():
             while room > 0 and (item := state.take()) is not None:
                 room -= 1
                 self._spawn(self._step(state, item))
@@ -162,45 +154,39 @@ class LiveRun:
             self.house.publish(self.scope.run, {"event": "waiting", "cards": sorted(self.waiting)})
 
     def _open_nodes(self, graph: Graph) -> None:
-        opened = True
-        while opened:
-            opened = False
-            for state in list(graph.openable()):
-                opened = True
-                if graph.blocked(state):
-                    graph.skip(state)
-                    continue
-                state.open(self._total(graph, state))
-                self._restore(graph, state)
-                graph.opened(state)
+        """Open every node whose inputs are there; one whose items cannot be told has failed as a whole."""
+        while (state := graph.openable()) is not None:
+            if graph.blocked(state):
+                graph.bar(state)
+                continue
+            try:
+                total = self._total(graph, state)
+            except StoreFailed:
+                raise
+            except FreeholdError as error:
+                self.messages[state.node.id, 0] = str(error)
+                graph.bar(state, ItemState.FAILED)
+                continue
+            known = self._restored.pop(state.node.id, {})
+            done = {item: at for item, at in known.items() if item < total}
+            name = state.node.id
+            graph.open(state, total, done, [item for node, item in self.waiting.values() if node == name])
 
     def _total(self, graph: Graph, state: NodeState) -> int:
         if state.streams_from is not None:
             return state.streams_from.total or 0
         if state.node.source is not None:
-            return self.house.pins(self.scope.run, state.node.source)
-        if state.node.each is None:
+            total = self.house.pins(self.scope.run, state.node.source)
+        elif state.node.each is None:
             return 1
-        return len(self._elements(graph.nodes[state.node.each]))
-
-    def _elements(self, upstream: NodeState) -> list[msgspec.Raw]:
-        data = self.house.records.value(upstream.results[0]).data
-        try:
-            return msgspec.json.decode(data, type=list[msgspec.Raw])
-        except msgspec.DecodeError as error:
-            raise BadInput(f"The step {upstream.node.step!r} was to return a list and did not.") from error
-
-    def _restore(self, graph: Graph, state: NodeState) -> None:
-        for item, action in self._restored.pop(state.node.id, {}).items():
-            if item < (state.total or 0) and action.result_index is not None:
-                graph.restore(state, item, action.result_index)
-        for node, item in self.waiting.values():
-            if (
-                node == state.node.id
-                and item < (state.total or 0)
-                and state.states[item] == ItemState.PENDING
-            ):
-                state.move(item, ItemState.PARKED)
+        else:
+            total = len(elements(self._sources, graph.nodes[state.node.each]))
+        if total > MAX_FAN_OUT:
+            raise BadInput(
+                f"The step {state.node.step!r} would run {total:,} times; {MAX_FAN_OUT:,} is the most.",
+                remedy="Divide the work among several runs.",
+            )
+        return total
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -235,12 +221,12 @@ class LiveRun:
         self._moved(state, item, record, call)
         self.pump()
 
-    @staticmethod
-    def _planned(state: NodeState) -> frozenset[str]:
+    def _planned(self, state: NodeState) -> frozenset[str]:
         """Return the texts in a node's params: the plan was fixed before anything untrusted was read."""
-        if state.planned is None:
-            state.planned = frozenset(texts(state.node.params))
-        return state.planned
+        found = self._texts.get(state.node.id)
+        if found is None:
+            found = self._texts[state.node.id] = frozenset(texts(state.node.params))
+        return found
 
     async def _perform_step(self, session: Session, call: Call, state: NodeState, inputs: Inputs) -> Record:
         node = state.node
@@ -347,84 +333,13 @@ class LiveRun:
         for identifier in call.actions if call is not None else ():
             self.scope.known.pop(identifier, None)
 
-    # ---- what a step asks for ------------------------------------------------------------------------
-
-    async def perform(self, session: Session, call: Call, message: m.Perform) -> m.Answer | None:
-        """Take what a step asks for to the gate and return the answer; None while it waits for a person."""
-        house, tool = self.house, self.house.tools.tool(message.tool, self.job, message.args)
-        label = session.label(call)
-        place = (self.scope, call.node, call.item, max(1, message.ordinal))
-        if tool is None or not (tool.name in call.tools or tool.name in IN_RUN):
-            request = Request(*place, house.unknown_tool, {"tool": message.tool[:64]}, label)
-            wrong = Refused(
-                f"The plan does not let step {call.node!r} use {message.tool[:64]!r}.",
-                remedy="Name the tool at that node in the pack's planner.",
-                code="refused.plan",
-            )
-            record = await house.gate.refuse(request, wrong)
-            return _answer(message.seq, record)
-        request = Request(*place, tool, message.args, label, blob=message.blob, planned=call.planned)
-        asker = Asker(self.scope.run, self.job, self.workspace, label)
-        effect = house.tools.effector(tool.name, asker)
-        if tool.category is not None:
-            effect = self._abortable(effect)
-        record = await house.gate.perform(request, effect)
-        call.actions.add(record.action)
-        if record.status == "parked":
-            self._park(session, call, message, record.card)
-            return None
-        if record.label is not None:
-            session.show(call, record.label)
-        blob = None
-        if record.status == "done":
-            try:
-                blob, record = house.tools.contents(tool.name, asker, record)
-            except FreeholdError as error:
-                record = msgspec.structs.replace(
-                    record, status="not_done", code=error.code, message=error.message, remedy=error.remedy
-                )
-        return _answer(message.seq, record, blob)
-
-    def _abortable(self, effect: Effector) -> Effector:
-        """Return the effect as one that can be broken off alone; then nobody knows whether it happened."""
-
-        async def run(intent: Intent) -> Outcome:
-            task = asyncio.ensure_future(effect(intent))
-            self._effects.add(task)
-            try:
-                await asyncio.wait([task])
-            finally:
-                self._effects.discard(task)
-            if task.cancelled():
-                return Outcome("unknown", message="It was broken off after the effect had begun.")
-            return task.result()
-
-        return run
-
-    def _park(self, session: Session, call: Call, message: m.Perform, card: str) -> None:
-        call.parked.add(card)
-        self.waiting[card] = (call.node, call.item)
-        self._calls[card] = (session, call, message)
-        self.house.publish(self.scope.run, {"event": "card", "card": card})
-        asyncio.get_running_loop().call_later(PARK_GRACE_S, self._unload, session, call)
-
-    def _unload(self, session: Session, call: Call) -> None:
-        """Let a step's process go while it only waits for people."""
-        if call.parked and not call.performing and not call.future.done():
-            for card in call.parked:
-                self._calls.pop(card, None)
-            call.future.set_exception(Parked("The step waits for a person."))
+    # ---- people ---------------------------------------------------------------------------------------
 
     def decided(self, card: str) -> None:
         """A person decided a card: ask the gate again, in the same step or in the step started anew."""
         self._waits(self, False)
-        place = self.waiting.pop(card, None)
-        live = self._calls.pop(card, None)
-        if live is not None:
-            session, call, message = live
-            call.parked.discard(card)
-            session.take_again(call, message)
-        elif place is not None and self.graph is not None:
+        place = self.asks.decided(card)
+        if place is not None and self.graph is not None:
             state = self.graph.nodes.get(place[0])
             if state is not None and state.total is not None and state.states[place[1]] == ItemState.PARKED:
                 state.offer(place[1])
@@ -440,9 +355,7 @@ class LiveRun:
             idle = min(self.sessions, key=lambda session: len(session.calls), default=None)
             if idle is not None and (not idle.calls or len(self.sessions) >= wanted):
                 return idle
-            session = Session(
-                await self.house.pool.take(), self.perform, self._progress, self._trouble, self._log
-            )
+            session = Session(await self.house.pool.take(), self.asks.take, self._progress, self._log)
             try:
                 await session.load(
                     self.house.load_message(self.scope.run, self.job), self.house.load_timeout_s
@@ -497,8 +410,8 @@ class LiveRun:
         self._retries.clear()
         if why != "paused":
             self._release()
-            if self._effects:
-                asyncio.get_running_loop().call_later(self.house.grace_s(), self._break_off)
+            if self.asks.under_way:
+                asyncio.get_running_loop().call_later(self.house.grace_s(), self.asks.break_off)
         self.house.publish(self.scope.run, {"event": "halted", "why": why})
 
     async def cancel(self) -> None:
@@ -507,11 +420,6 @@ class LiveRun:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.house.grace_s() + 5.0)
         self._finish("cancelled", "Cancelled by a person.")
-
-    def _break_off(self) -> None:
-        """The grace is over: what is still under way outside is broken off, and unknown."""
-        for task in list(self._effects):
-            task.cancel()
 
     def _finish(self, state: str, message: str) -> None:
         if not self._over:
@@ -536,14 +444,3 @@ class LiveRun:
             reason = next(iter(self.messages.values()), "")
             return "failed", reason or "The step that gives the run's result did not finish."
         return "done", f"{failed} items failed and were set aside." if failed else ""
-
-
-def _answer(seq: int, record: Record, blob: bytes | None = None) -> m.Answer:
-    status = _ANSWERS.get(record.status)
-    if status is None:
-        raise Internal(f"A record with status {record.status!r} cannot be an answer.")
-    return m.Answer(
-        seq=seq,
-        status=status, record=record.action, value=msgspec.Raw(record.value), blob=blob,
-        code=record.code, message=record.message, remedy=record.remedy,
-    )  # fmt: skip

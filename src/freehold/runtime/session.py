@@ -77,18 +77,17 @@ class Call:
         self.planned: frozenset[str] = frozenset()
 
 
-Perform = Callable[["Session", Call, m.Perform], Awaitable[m.Answer | None]]
+Take = Callable[["Session", list[tuple[Call, m.Perform]]], Awaitable[None]]
 
 
 class Session:
-    """Steps of one run on one runner. ``perform`` takes what a step asks for to the gate."""
+    """Steps of one run on one runner. ``take`` takes what its steps ask for to the gate."""
 
     def __init__(
         self,
         handle: Handle,
-        perform: Perform,
+        take: Take,
         progress: Callable[[Call, m.Progress], None],
-        trouble: Callable[[FreeholdError], None],
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.handle = handle
@@ -97,13 +96,13 @@ class Session:
         self.lost: FreeholdError | None = None
         self.steps: list[str] = []
         self.version = ""
-        self._perform = perform
+        self._take = take
         self._progress = progress
-        self._trouble = trouble
         self._log = log
         self._numbers = 0
         self._outstanding = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._held = False
+        self._tasks: set[asyncio.Future[None]] = set()
         self._loaded: asyncio.Future[m.Loaded] = asyncio.get_running_loop().create_future()
         self._cpu_clock = (~handle.pid << 3) | 2
         self._cpu_ns = 0
@@ -179,22 +178,27 @@ class Session:
     # ---- what the runner says
 
     def _on_messages(self, batch: list[Any], size: int) -> None:
+        asked: list[tuple[Call, m.Perform]] = []
         for message in batch:
             kind = type(message)
             if kind is m.Perform:
-                self._take_perform(message)
+                call = self._call(message.step, "a request")
+                if call.number:
+                    asked.append((call, message))
             elif kind is m.Finished or kind is m.Failed:
                 self._call(message.step, "a result").future.set_result(message)
             elif kind is m.Progress:
-                call = self.calls.get(message.step)
-                if call is not None:
-                    self._progress(call, message)
+                watched = self.calls.get(message.step)
+                if watched is not None:
+                    self._progress(watched, message)
             elif kind is m.Log:
                 self._log(message.text)
             elif kind is m.Loaded and not self._loaded.done():
                 self._loaded.set_result(message)
             elif kind is not m.Hello:
                 raise ProtocolError(f"A runner sent {kind.__name__.lower()!r} out of turn.")
+        if asked:
+            self._begin(asked)
 
     def _call(self, number: int, what: str) -> Call:
         call = self.calls.get(number)
@@ -204,40 +208,37 @@ class Session:
             raise ProtocolError(f"A runner sent {what} for step {number}, which is not its own.")
         return call
 
-    def _take_perform(self, message: m.Perform) -> None:
-        call = self._call(message.step, "a request")
-        if not call.number:
-            return
-        if self._outstanding >= 4 * MAX_OUTSTANDING:
+    def _begin(self, asked: list[tuple[Call, m.Perform]]) -> None:
+        """Have the gate decide; reading stops while too much is under way."""
+        self._outstanding += len(asked)
+        if self._outstanding > 4 * MAX_OUTSTANDING:
             raise ProtocolError("A runner asked for more than it may have under way.")
-        self._begin(call, message)
-
-    def _begin(self, call: Call, message: m.Perform) -> None:
-        self._outstanding += 1
-        if self._outstanding == MAX_OUTSTANDING:
+        if self._outstanding >= MAX_OUTSTANDING and not self._held:
+            self._held = True
             self.handle.pause()
-        call.performing += 1
-        task = asyncio.get_running_loop().create_task(self._answer(call, message))
+        for call, _ in asked:
+            call.performing += 1
+        task = asyncio.ensure_future(self._take(self, asked))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def take_again(self, call: Call, message: m.Perform) -> None:
         """Take a request that had waited for a person to the gate once more."""
         if self.lost is None and call.number in self.calls:
-            self._begin(call, message)
+            self._begin([(call, message)])
 
-    async def _answer(self, call: Call, message: m.Perform) -> None:
-        try:
-            answer = await self._perform(self, call, message)
-            if answer is not None and self.lost is None:
-                self.handle.send(answer)
-        except FreeholdError as error:
-            self._trouble(error)
-        finally:
-            call.performing -= 1
-            self._outstanding -= 1
-            if self._outstanding == MAX_OUTSTANDING - 1 and self.lost is None:
-                self.handle.resume()
+    def send(self, message: m.Message) -> None:
+        """Send the runner a message; dropped when it is gone."""
+        if self.lost is None:
+            self.handle.send(message)
+
+    def answered(self, call: Call) -> None:
+        """One request of a call is over, or parked."""
+        call.performing -= 1
+        self._outstanding -= 1
+        if self._held and self._outstanding < MAX_OUTSTANDING and self.lost is None:
+            self._held = False
+            self.handle.resume()
 
     def _on_closed(self, error: FreeholdError | None) -> None:
         if self.lost is not None:

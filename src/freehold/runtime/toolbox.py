@@ -15,7 +15,7 @@ from freehold.base import BadInput, Json, NotFound, Refused
 from freehold.base.canonical import decode, digest, encode, encode_trusted
 from freehold.kernel import files
 from freehold.kernel.grades import Category
-from freehold.kernel.labels import Confidentiality, Integrity, Label
+from freehold.kernel.labels import Confidentiality, Integrity, Label, Sink, Zone
 from freehold.kernel.rights import Resource, mail_address, named
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Record
@@ -94,18 +94,21 @@ class Toolbox:
     def _built_in(self) -> list[Tool]:
         kind = EffectKind
         device = self._rooms.settings.device_sink
+        nothing = Sink(Zone.DEVICE, name="nothing")
         return [
             Tool("artifact.put", kind.IDEMPOTENT, lambda args: (_ARTIFACT,), timeout_s=None),
-            Tool("artifact.get", kind.READ, lambda args: (_ARTIFACT,), timeout_s=None),
-            Tool("source.list", kind.READ, _of("source", "source"), right="source.read", timeout_s=None),
-            Tool("source.read", kind.READ, _of("source", "source"), timeout_s=None),
+            Tool("artifact.get", kind.READ, lambda args: (_ARTIFACT,), timeout_s=None, quick=True),
+            Tool(
+                "source.list", kind.READ, _of("source", "source"), right="source.read", timeout_s=None, quick=True
+            ),
+            Tool("source.read", kind.READ, _of("source", "source"), timeout_s=None, quick=True),
             Tool(
                 "outbox.write", kind.IDEMPOTENT, _of("outbox", "folder"), Category.CHANGE_SOURCE,
                 sink=lambda args: device("outbox", consequential=True),
                 control=lambda args: (("outbox.write", str(args.get("folder", ""))),), timeout_s=None,
             ),
             Tool("question.ask", kind.READ, lambda args: (_QUESTION,), timeout_s=None, question=True),
-            Tool("noop", kind.IDEMPOTENT, lambda args: (_NOOP,), sink=lambda args: device("nothing"), timeout_s=None),
+            Tool("noop", kind.IDEMPOTENT, lambda args: (_NOOP,), sink=lambda args: nothing, timeout_s=None, quick=True),
         ]  # fmt: skip
 
     # ---- artifacts -----------------------------------------------------------------------------------

@@ -1,0 +1,179 @@
+"""What the steps of a run ask for: taken to the gate, answered, parked while a person is asked.
+
+One per live run. What one read of a runner's socket brought goes through the gate together, so that sixty
+requests at once cost two commits and not a hundred and twenty.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from freehold.base import FreeholdError, Internal, Json, Refused
+from freehold.kernel.scope import Record, Request, Scope
+from freehold.kernel.together import Asked
+from freehold.kernel.tools import Effector, Intent, Outcome
+from freehold.runtime.house import House
+from freehold.runtime.job import Job
+from freehold.runtime.session import Call, Session
+from freehold.runtime.toolbox import Asker
+from freehold.wire import messages as m
+
+IN_RUN: Final = frozenset({"artifact.put", "artifact.get"})
+"""Tools that a step need not name: what they touch never leaves the run."""
+PARK_GRACE_S: Final = 0.5
+
+_ANSWERS: Final[dict[str, Literal["done", "not_done", "unknown", "refused", "proposed"]]] = {
+    "done": "done", "not_done": "not_done", "unknown": "unknown", "refused": "refused", "proposed": "proposed",
+}  # fmt: skip
+
+
+class Parked(FreeholdError):
+    """A step waits for a person; its process is let go until the card is decided."""
+
+
+class Asks:
+    """The requests of one run's steps. ``waiting`` says which step each open card holds up."""
+
+    def __init__(
+        self, house: House, scope: Scope, job: Job, trouble: Callable[[FreeholdError], None]
+    ) -> None:
+        self.waiting: dict[str, tuple[str, int]] = {}
+        self._house = house
+        self._scope = scope
+        self._job = job
+        self._trouble = trouble
+        self._workspace = house.workspace(scope.run)
+        self._parked: dict[str, tuple[Session, Call, m.Perform]] = {}
+        self._effects: set[asyncio.Future[Outcome]] = set()
+
+    # ---- to the gate and back ------------------------------------------------------------------------
+
+    async def take(self, session: Session, asked: list[tuple[Call, m.Perform]]) -> None:
+        """Take to the gate what one read of a runner brought; each answer leaves as soon as it is there."""
+        askers: list[Asker] = []
+        requests: list[Asked] = []
+        for call, message in asked:
+            asker = Asker(self._scope.run, self._job, self._workspace, session.label(call))
+            askers.append(asker)
+            requests.append(self._asked(call, message, asker))
+
+        def done(number: int, record: Record | None) -> None:
+            call, message = asked[number]
+            try:
+                if record is not None:
+                    self._answer(session, call, message, askers[number], record)
+            finally:
+                session.answered(call)
+
+        try:
+            await self._house.gate.perform_many(requests, done)
+        except FreeholdError as error:
+            self._trouble(error)
+
+    def _asked(self, call: Call, message: m.Perform, asker: Asker) -> Asked:
+        house, job = self._house, self._job
+        ordinal = message.ordinal or 1
+        tool = house.tools.tool(message.tool, job, message.args)
+        if tool is None or not (tool.name in call.tools or tool.name in IN_RUN):
+            wrong = Refused(
+                f"The plan does not let step {call.node!r} use {message.tool[:64]!r}.",
+                remedy="Name the tool at that node in the pack's planner.",
+                code="refused.plan",
+            )
+            args: dict[str, Json] = {"tool": message.tool[:64]}
+            request = Request(
+                self._scope, call.node, call.item, ordinal, house.unknown_tool, args, asker.label
+            )
+            return Asked(request, _nothing, wrong)
+        request = Request(
+            self._scope, call.node, call.item, ordinal, tool, message.args, asker.label, message.blob,
+            planned=call.planned,
+        )  # fmt: skip
+        effect = house.tools.effector(tool.name, asker)
+        return Asked(request, effect if tool.category is None else self._abortable(effect))
+
+    def _answer(self, session: Session, call: Call, message: m.Perform, asker: Asker, record: Record) -> None:
+        call.actions.add(record.action)
+        if record.status == "parked":
+            self._park(session, call, message, record.card)
+            return
+        if record.label is not None:
+            session.show(call, record.label)
+        blob = None
+        if record.status == "done":
+            try:
+                blob, record = self._house.tools.contents(message.tool, asker, record)
+            except FreeholdError as error:
+                record = msgspec.structs.replace(
+                    record, status="not_done", code=error.code, message=error.message, remedy=error.remedy
+                )
+        status = _ANSWERS.get(record.status)
+        if status is None:
+            raise Internal(f"A record with status {record.status!r} cannot be an answer.")
+        session.send(
+            m.Answer(
+                message.seq, status, record.action, msgspec.Raw(record.value), blob, record.code,
+                record.message, record.remedy,
+            )
+        )  # fmt: skip
+
+    # ---- effects that are under way ------------------------------------------------------------------
+
+    @property
+    def under_way(self) -> bool:
+        """Whether an effect on the world outside has begun and not ended."""
+        return bool(self._effects)
+
+    def break_off(self) -> None:
+        """The grace is over: what is still under way outside is broken off, and unknown."""
+        for task in list(self._effects):
+            task.cancel()
+
+    def _abortable(self, effect: Effector) -> Effector:
+        """Return the effect as one that can be broken off alone; then nobody knows whether it happened."""
+
+        async def run(intent: Intent) -> Outcome:
+            task = asyncio.ensure_future(effect(intent))
+            self._effects.add(task)
+            try:
+                await asyncio.wait([task])
+            finally:
+                self._effects.discard(task)
+            if task.cancelled():
+                return Outcome("unknown", message="It was broken off after the effect had begun.")
+            return task.result()
+
+        return run
+
+    # ---- while a person is asked ---------------------------------------------------------------------
+
+    def _park(self, session: Session, call: Call, message: m.Perform, card: str) -> None:
+        call.parked.add(card)
+        self.waiting[card] = (call.node, call.item)
+        self._parked[card] = (session, call, message)
+        self._house.publish(self._scope.run, {"event": "card", "card": card})
+        asyncio.get_running_loop().call_later(PARK_GRACE_S, self._unload, call)
+
+    def _unload(self, call: Call) -> None:
+        """Let a step's process go while it only waits for people."""
+        if call.parked and not call.performing and not call.future.done():
+            for card in call.parked:
+                self._parked.pop(card, None)
+            call.future.set_exception(Parked("The step waits for a person."))
+
+    def decided(self, card: str) -> tuple[str, int] | None:
+        """Ask the gate again in the step that still waits; return the place of one that must start anew."""
+        place = self.waiting.pop(card, None)
+        live = self._parked.pop(card, None)
+        if live is None:
+            return place
+        session, call, message = live
+        call.parked.discard(card)
+        session.take_again(call, message)
+        return None
+
+
+async def _nothing(intent: Intent) -> Outcome:
+    raise Internal("A refused action was carried out.")
