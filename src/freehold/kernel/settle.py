@@ -52,8 +52,9 @@ class Settlement:
             return Settled()
         kind = request.tool.kind
         intent = self._intent(request, ready, known)
-        young = self._rooms.ledger.now_us() - intent.at_us < request.tool.key_ttl_s * 1_000_000
-        if kind in (EffectKind.READ, EffectKind.IDEMPOTENT) or (kind is EffectKind.KEYED and young):
+        if kind in (EffectKind.READ, EffectKind.IDEMPOTENT):
+            return self._redo(request, intent)
+        if kind is EffectKind.KEYED and self._key_lives(request, intent):
             return self._redo(request, intent)
         if kind is EffectKind.RECONCILABLE and request.tool.reconcile is not None:
             return await self._reconcile(request, intent)
@@ -82,6 +83,15 @@ class Settlement:
             ready.action, known.attempt, ready.args, request.blob, ready.prepared, known.intent_index,
             known.intent_leaf, at_us,
         )  # fmt: skip
+
+    def _key_lives(self, request: Request, intent: Intent) -> bool:
+        """Whether the other side still honours the key, which it has known since the first attempt."""
+        store, first_us = self._rooms.store, intent.at_us
+        if intent.attempt > 1:
+            entries = store.entries_of_run(request.scope.run)
+            first = next((entry for entry in entries if entry.draft.action == intent.action), None)
+            first_us = decode(first.draft.body)["at"] if first is not None else 0
+        return self._rooms.ledger.now_us() - first_us < request.tool.key_ttl_s * 1_000_000
 
     def _redo(self, request: Request, intent: Intent) -> Settled:
         """Close the attempt whose outcome nobody knows: it is charged as reserved, and done again."""
