@@ -40,11 +40,12 @@ def init(
     slug = human or _asked(desk, "Your short name (such as anna):", "--human")
     email = email or _asked(desk, "Your mail address:", "--email")
     name = full_name or (desk.ask(f"Your name [{slug}]:") if desk.interactive else "") or slug
+    domains = _own_domain(desk, email)
     passphrase = new_passphrase(desk, slug) if presence == "passphrase" else None
     key = people.make_key(slug, passphrase)
     estate = make_estate(place, name=place.name or "estate", store=store)
     try:
-        found(estate, Founder(slug, name, email, key.public, key.presence, currency))
+        found(estate, Founder(slug, name, email, key.public, key.presence, currency, domains))
         people.write_key(estate.key_of(slug), key)
     except BaseException:
         remove_estate(estate)
@@ -64,6 +65,12 @@ def _asked(desk: Desk, question: str, option: str) -> str:
     if not answer:
         raise BadInput(f"{option} is missing.", remedy=f"Add {option}, or run this at a terminal.")
     return answer
+
+
+def _own_domain(desk: Desk, email: str) -> tuple[str, ...]:
+    domain = email.rpartition("@")[2]
+    own = desk.interactive and desk.ask_yes(f"Is {domain} the mail domain of your own people alone?")
+    return (domain,) if own else ()
 
 
 def _made(place: Path, slug: str, presence: str) -> str:

@@ -37,7 +37,7 @@ def new(
     desk: Desk,
     name: Name,
     agent: Annotated[str, typer.Option(help="Who does it.")],
-    pack: Annotated[str, typer.Option(help="The pack that it uses.")] = "expense_audit",
+    pack: Annotated[str, typer.Option(help="The pack that it uses.")] = "expense-audit",
     owner: Annotated[str | None, typer.Option(help="Who answers for it; you by default.")] = None,
 ) -> None:
     """Write a commented job file that passes its check, for you to fill in."""
@@ -87,7 +87,8 @@ def _checked(desk: Desk, path: Path) -> dict[str, Any]:
 
     found = check_job(read_text(path), path.stem)
     mistakes = list(found.mistakes)
-    value: dict[str, Any] = {"path": str(path), "name": path.stem, "problems": [], "state": "", "words": []}
+    value: dict[str, Any] = {"path": str(path), "name": path.stem, "state": "", "words": []}
+    value |= {"problems": [], "hints": []}
     if found.job is not None:
         mistakes += check_places(found.job, path.parent, found.lines)
         value |= {"digest": found.job.digest, "words": [list(pair) for pair in describe(found.job)]}
@@ -100,7 +101,7 @@ def _checked(desk: Desk, path: Path) -> dict[str, Any]:
     client = desk.running() if own else None
     if client is not None:
         said = client.call("jobs.show", {"name": path.stem})
-        value |= {"problems": said["problems"], "state": said["state"]}
+        value |= {"problems": said["problems"], "hints": said["hints"], "state": said["state"]}
     return value
 
 
@@ -111,6 +112,7 @@ def _check_words(value: dict[str, Any]) -> str:
         return f"{value['path']} has {count}:\n" + "\n".join(lines)
     said = [("job", f"{value['name']}: {value['title']}"), *((k, v) for k, v in value["words"])]
     said += [("state", value["state"])] + [("problem", problem) for problem in value["problems"]]
+    said += [("mind", hint) for hint in value["hints"]]
     return words.pairs(said)
 
 
@@ -180,6 +182,7 @@ def show(desk: Desk, name: Name) -> None:
                 ("state", job["state"]),
                 *((key, text) for key, text in job["words"]),
                 *(("problem", problem) for problem in job["problems"]),
+                *(("mind", hint) for hint in job["hints"]),
                 ("file", job["path"]),
                 ("digest", job["digest"]),
             ]

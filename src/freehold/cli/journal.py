@@ -79,9 +79,10 @@ def verify(
     """Check an export or a proof, offline: every entry, every link, the signature."""
     from freehold.kernel import verify as verifier
 
+    proof_given = _is_proof(file)
     public = _public_key(desk, key)
     note = None if witness is None else _text(witness)
-    if _is_proof(file):
+    if proof_given:
         entry = verifier.verify_proof(_proof_bytes(file), public, note)
         value: dict[str, Any] = {
             "valid": True, "kind": "proof", "index": entry.index, "entry": entry.fields,

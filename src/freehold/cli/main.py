@@ -20,7 +20,9 @@ def main(args: Sequence[str] | None = None) -> None:
 def _run(words: list[str]) -> int:
     try:
         if os.environ.get("_FREEHOLD_COMPLETE"):
-            from freehold.cli import completion  # noqa: F401
+            from typer.completion import completion_init  # type: ignore[attr-defined]
+
+            completion_init()
 
         from freehold.cli.app import build
 

@@ -4,6 +4,7 @@ The daemon, the commands and the verbs ask it for paths. It makes folders, and r
 everything else in the folder belongs to the rooms that keep it.
 """
 
+import contextlib
 import os
 import re
 import secrets
@@ -169,3 +170,5 @@ def remove_estate(estate: Estate) -> None:
         shutil.rmtree(estate.folder / part, ignore_errors=True)
     for path in (estate.folder / FILE_NAME, estate.lock):
         path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        estate.folder.rmdir()

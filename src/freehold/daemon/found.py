@@ -25,6 +25,7 @@ class Founder:
     public_key: str
     presence: str
     currency: str
+    own_domains: tuple[str, ...] = ()
 
 
 def found(estate: Estate, founder: Founder, clock: Clock | None = None) -> None:
@@ -44,7 +45,10 @@ async def _found(estate: Estate, founder: Founder, clock: Clock) -> None:
                 founder.slug, founder.name, founder.email, founder.public_key,
                 presence="none" if founder.presence == "none" else "passphrase",
             )  # fmt: skip
-            settings = {"presence": founder.presence, "currency": founder.currency}
+            settings = {
+                "presence": founder.presence, "currency": founder.currency,
+                "own_domains": list(founder.own_domains),
+            }  # fmt: skip
             await rooms.ledger.commit(rooms.settings.change(settings, by=by))
             await rooms.ledger.commit(rooms.registry.add_human(human, by=by))
             await rooms.ledger.commit(rooms.rules.allow(by, EVERYTHING, by=by))

@@ -19,7 +19,7 @@ from freehold.store.interface import Document, Drop, Put, Store
 PACKS: Final = "pack"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ENTRY: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_BUILT_IN: Final = (Pack("expense_audit", "freehold.packs.expense_audit.pack:pack"),)
+_BUILT_IN: Final = (Pack("expense-audit", "freehold.packs.expense_audit.pack:pack"),)
 
 
 class Shelf:
@@ -55,10 +55,12 @@ class Shelf:
 
     def remove(self, name: str, *, by: str) -> Change:
         """Return the change that removes an added pack; its files stay where they are."""
-        if name in {pack.name for pack in _BUILT_IN}:
-            raise BadInput(f"{name} ships with Freehold and stays.", remedy="No job has to use it.")
         pack = self.find(name)
-        return Change([Note("pack.removed", {"pack": name, "by": by})], [Drop(PACKS, name)], [], pack)
+        if pack in _BUILT_IN:
+            raise BadInput(f"{pack.name} ships with Freehold and stays.", remedy="No job has to use it.")
+        return Change(
+            [Note("pack.removed", {"pack": pack.name, "by": by})], [Drop(PACKS, pack.name)], [], pack
+        )
 
 
 def read_manifest(folder: Path) -> Pack:

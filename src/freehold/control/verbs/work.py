@@ -13,6 +13,7 @@ from freehold.control.server import Call, Handler, Handlers
 from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
 from freehold.control.verbs.runview import RunView
 from freehold.kernel.change import Change, Note
+from freehold.kernel.labels import Zone
 from freehold.kernel.limits import cost_row
 from freehold.runtime.job import Job
 from freehold.runtime.jobfile import parse_job, read_text
@@ -148,8 +149,10 @@ class WorkVerbs:
         job = self._read_job(call.read(Named).name)
         return {
             "name": job.name, "title": job.title, "digest": job.digest, "state": self._standing(job),
-            "owner": job.owner, "agent": job.agent, "words": [list(pair) for pair in describe(job)],
-            "problems": self._problems(job), "path": str(self._desk.estate.job_file(job.name)),
+            "owner": job.owner, "agent": job.agent,
+            "words": [list(pair) for pair in describe(job)],
+            "problems": self._problems(job), "hints": self._hints(job),
+            "path": str(self._desk.estate.job_file(job.name)),
         }  # fmt: skip
 
     def _problems(self, job: Job) -> list[str]:
@@ -174,6 +177,20 @@ class WorkVerbs:
         if job.pack.replace("_", "-") not in {pack.name.replace("_", "-") for pack in self._desk.shelf.all()}:
             found.append(f"There is no pack {job.pack}. List them: freehold packs")
         found += [f"{m.message} {m.remedy}" for m in check_places(job, self._desk.estate.jobs, {})]
+        return found
+
+    def _hints(self, job: Job) -> list[str]:
+        """What is right as it is written and may still not be what its owner expects."""
+        found = []
+        for right in job.may:
+            if right.action != "mail.send" or right.pattern == "*":
+                continue
+            domain = right.pattern.rpartition("@")[2].removeprefix("*.")
+            if self._rooms.settings.mail_sink([f"x@{domain}"]).zone is Zone.FOREIGN:
+                found.append(
+                    f"{domain} is a stranger's to this estate: only public data goes there. If it is yours: "
+                    f"freehold settings set own_domains '[\"{domain}\"]'"
+                )
         return found
 
     async def _accept(self, call: Call) -> dict[str, Any]:
