@@ -46,7 +46,7 @@ def a_pack() -> Pack:
     @pack.step
     def add(ctx: BlockingContext, read: list[Total | None], bonus: int = 0) -> Artifact:
         whole = [total for total in read if total is not None]
-        extra: int = ctx.ask(Question("How much more?", kind="number"))
+        extra: int = ctx.ask(Question("How much more?", type="number"))
         text = str(sum(total.cents for total in whole) + bonus + extra)
         kept = ctx.put_artifact(text, "text/plain", "sum.txt")
         assert ctx.get_artifact(kept) == text.encode()

@@ -60,7 +60,7 @@ UNKNOWN: Final = Tool("tool.call", EffectKind.READ, lambda args: (named("tool", 
 
 @dataclass(slots=True)
 class House:
-    """The shared parts. ``listener`` gets every event of every run; ``policies`` reads a job's policy text."""
+    """The shared parts. ``listener`` gets every event of every run; ``policies`` are the texts that runs pinned."""
 
     rooms: Rooms
     gate: Gate
@@ -107,12 +107,13 @@ class House:
         """Return the label of the job file's own words: the owner's, about whom the job names."""
         return Label(Integrity.OWNER, Confidentiality.INTERNAL, (), (job.subject,) if job.subject else ())
 
-    def job_view(self, job: Job) -> dict[str, Any]:
-        """Return what a planner sees of a job: trusted words alone, with the policy that was pinned."""
+    def job_view(self, run: str, job: Job) -> dict[str, Any]:
+        """Return what a planner sees of a job: trusted words alone, with the policy that the run pinned."""
         return {
-            "name": job.name, "goal": job.goal, "context": job.context, "expectations": job.expectations,
+            "name": job.name, "title": job.title, "goal": job.goal, "context": job.context,
+            "expectations": job.expectations, "owner": job.owner, "agent": job.agent, "run": run,
             "settings": job.params, "sources": sorted(job.sources), "subject": job.subject,
-            "policy": self.policies.get(job.name, ""), "mail": job.mail is not None,
+            "policy": self.policies.get(run, ""), "mail": job.mail is not None,
             "may": [str(right) for right in job.may],
         }  # fmt: skip
 

@@ -20,7 +20,7 @@ from freehold.sdk.context import BlockingContext, Context
 from freehold.sdk.errors import ActionFailed, StepFailed
 from freehold.sdk.pack import Job, Pack
 from freehold.sdk.plan import Node, Plan
-from freehold.sdk.values import Artifact, Outcome, Question, SourceFile
+from freehold.sdk.values import Artifact, Outcome, Question, Reading, SourceFile
 
 __all__ = [
     "ActionFailed",
@@ -34,6 +34,7 @@ __all__ = [
     "Pack",
     "Plan",
     "Question",
+    "Reading",
     "Refused",
     "SourceFile",
     "StepFailed",

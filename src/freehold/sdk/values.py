@@ -1,12 +1,13 @@
 """How a step's values become JSON and come back typed; used by the context and by whatever runs a step."""
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
 from freehold.base import BadInput, canonical
 
 T = TypeVar("T")
+AnswerType = Literal["text", "number", "amount", "date", "choice"]
 
 MAX_RESULT_BYTES: Final = (1 << 20) - 4096
 """What fits into one message beside its own fields."""
@@ -33,17 +34,31 @@ class SourceFile(msgspec.Struct, frozen=True):
     source: str = ""
 
 
-class Question(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a person is asked for: ``kind`` is the answer's type, ``choices`` the closed set for ``choice``.
+class Reading(msgspec.Struct, frozen=True):
+    """What one reader made of the evidence: who read, what, and how sure it was, in thousandths."""
 
-    ``evidence`` names artifacts to show beside it (a cut-out), ``readings`` are the values in doubt.
+    source: str
+    value: str
+    confidence_permille: int = 0
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What a person is asked for.
+
+    ``type`` is the answer's: ``text`` (answered as text), ``choice`` (one of ``choices``), ``date`` (YYYY-MM-DD),
+    ``number`` (``{"micro": n}``, in millionths) or ``amount`` (``{"micro": n, "currency": c}``, in ``currency``).
+    ``minimum`` and ``maximum`` are in millionths. ``evidence`` names artifacts to show beside it (a cut-out),
+    ``readings`` are the values in doubt.
     """
 
     text: str
-    kind: str = "text"
+    type: AnswerType = "text"
     choices: list[str] = []
+    currency: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
     evidence: list[str] = []
-    readings: list[str] = []
+    readings: list[Reading] = []
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 Everything is real (store, journal, keys, processes); only its owner is nobody. For tests and benchmarks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class ThrowawayEstate:
         memo_size: int = MAX_MEMO,
         spare: int = 2,
         packs: Mapping[str, Pack] | None = None,
+        policy: Callable[[Job], str] = lambda job: "",
     ) -> None:
         self.place = Place(folder, ESTATE, "Throw-away", store or str(folder / "store"))
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -56,6 +57,7 @@ class ThrowawayEstate:
         self._memo_size = memo_size
         self._spare = spare
         self._packs = {"synthetic": SYNTHETIC, **(packs or {})}
+        self._policy = policy
         self.key: people.SigningKey
         self.kernel: Kernel
         self.engine: Engine
@@ -72,8 +74,8 @@ class ThrowawayEstate:
         """The gate."""
         return self.kernel.gate
 
-    async def open(self) -> None:
-        """Open the estate; makes it the first time, takes up its runs at any other."""
+    async def open(self, *, load: bool = True) -> None:
+        """Open the estate; makes it the first time, takes up its runs at any other (``load``)."""
         folder = self.place.folder
         first = not (folder / "keys").exists()
         if first:
@@ -90,7 +92,8 @@ class ThrowawayEstate:
         if first:
             await self._settle(stored.public_key)
         self._build()
-        self.engine.load()
+        if load:
+            self.engine.load()
 
     async def _settle(self, public_key: bytes) -> None:
         rooms, commit = self.rooms, self.rooms.ledger.commit
@@ -110,7 +113,7 @@ class ThrowawayEstate:
             rooms, self.gate, self.pool, tools, pins, Records(rooms), folder, self._packs.__getitem__,
             lambda run, event: self.events.append((run, event)),
         )  # fmt: skip
-        self.engine = Engine(self.kernel, house, lambda job: "")
+        self.engine = Engine(self.kernel, house, self._policy)
 
     async def close(self) -> None:
         """Stop everything in order; what had not ended goes on at the next ``open``."""

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     Picture = NDArray[np.uint8]
 
-__all__ = ["MAX_FILE_BYTES", "MAX_PAGES", "Page", "PdfText", "SourceFile", "load_pages", "read_source"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "MAX_PAGES",
+    "Page",
+    "PdfText",
+    "SourceFile",
+    "load_pages",
+    "read_source",
+    "source_file",
+]
 
 MAX_FILE_BYTES = 40_000_000
 MAX_PAGES = 8
@@ -70,12 +79,7 @@ def read_source(path: Path) -> SourceFile:
         with path.open("rb") as handle:
             before = os.fstat(handle.fileno())
             if before.st_size > MAX_FILE_BYTES:
-                raise ReceiptError(
-                    "receipt.too-large",
-                    f"{name} has {before.st_size / 1e6:.0f} MB; a receipt may have at most "
-                    f"{MAX_FILE_BYTES // 1_000_000} MB.",
-                    "Send a smaller scan or photo.",
-                )
+                raise _too_large(name, before.st_size)
             data = handle.read(MAX_FILE_BYTES + 1)
             after = os.fstat(handle.fileno())
     except OSError as error:
@@ -92,9 +96,24 @@ def read_source(path: Path) -> SourceFile:
             f"{name} changed while it was read.",
             "Wait until it is copied completely, then retry.",
         )
+    return source_file(name, data)
+
+
+def source_file(name: str, data: bytes) -> SourceFile:
+    """Take bytes that are at hand for a file; ReceiptError where there are none or far too many."""
     if not data:
         raise ReceiptError("receipt.empty", f"{name} is empty.", "Send the file again.")
+    if len(data) > MAX_FILE_BYTES:
+        raise _too_large(name, len(data))
     return SourceFile(name, data, hashlib.sha256(data).hexdigest())
+
+
+def _too_large(name: str, size: int) -> ReceiptError:
+    return ReceiptError(
+        "receipt.too-large",
+        f"{name} has {size / 1e6:.0f} MB; a receipt may have at most {MAX_FILE_BYTES // 1_000_000} MB.",
+        "Send a smaller scan or photo.",
+    )
 
 
 def load_pages(source: SourceFile) -> tuple[SourceKind, tuple[Page, ...]]:
