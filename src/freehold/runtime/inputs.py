@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +15,10 @@ from freehold.base import BadInput, Unavailable
 from freehold.base.canonical import encode_trusted
 from freehold.kernel.labels import Label
 from freehold.runtime.graph import Graph, ItemState, NodeState
-from freehold.runtime.records import Records, Value, array
+from freehold.runtime.records import Records, Value, as_array
 
 MAX_IN_FRAME: Final = 512 << 10
+MAX_LISTS: Final = 4
 NULL: Final = msgspec.Raw(b"null")
 
 
@@ -29,13 +32,55 @@ class Inputs:
     digest: str
 
 
+class Elements:
+    """What a step fans out over, taken apart once: the elements' bytes in a row, and where each ends."""
+
+    __slots__ = ("_data", "_ends", "label")
+
+    def __init__(self, values: list[msgspec.Raw], label: Label) -> None:
+        self.label = label
+        self._data = b"".join(values)
+        self._ends = array("L", accumulate(map(len, values)))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, item: int) -> msgspec.Raw:
+        return msgspec.Raw(self._data[self._ends[item - 1] if item else 0 : self._ends[item]])
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where inputs are read from: the journal, the pinned files of a source, and the job's own label."""
+    """Where inputs are read from: the journal, the pinned files of a source, and the job's own label.
+
+    ``lists`` holds the few lists that nodes are fanning out over now, by journal index.
+    """
 
     records: Records
     pinned: Callable[[str, int], Value]
     base: Label
+    lists: dict[int, Elements] = field(default_factory=dict)
+
+
+def elements(sources: Sources, upstream: NodeState) -> Elements:
+    """Return the list that a step returned; raises BadInput for anything else, Refused when it was forgotten."""
+    index = upstream.results[0]
+    found = sources.lists.get(index)
+    if found is not None:
+        sources.records.check(found.label)
+        return found
+    value = sources.records.value(index)
+    try:
+        found = Elements(msgspec.json.decode(value.data, type=list[msgspec.Raw]), value.label)
+    except msgspec.DecodeError as error:
+        raise BadInput(
+            f"The step {upstream.node.step!r} was to return a list, and returned something else.",
+            remedy="Mend the pack: a step that others fan out over returns a list.",
+        ) from error
+    if len(sources.lists) >= MAX_LISTS:
+        del sources.lists[next(iter(sources.lists))]
+    sources.lists[index] = found
+    return found
 
 
 def gather(sources: Sources, graph: Graph, state: NodeState, item: int) -> Inputs:
@@ -74,11 +119,10 @@ def _one(sources: Sources, upstream: NodeState, item: int, label: Label) -> tupl
 
 
 def _element(sources: Sources, upstream: NodeState, item: int, label: Label) -> tuple[msgspec.Raw, Label]:
-    found = sources.records.value(upstream.results[0])
-    elements = msgspec.json.decode(found.data, type=list[msgspec.Raw])
-    if item >= len(elements):
+    found = elements(sources, upstream)
+    if item >= len(found):
         raise BadInput(f"The step {upstream.node.step!r} no longer has an element {item}.")
-    return elements[item], label.join(found.label)
+    return found[item], label.join(found.label)
 
 
 def _all(sources: Sources, upstream: NodeState, label: Label) -> tuple[msgspec.Raw, Label]:
@@ -90,7 +134,7 @@ def _all(sources: Sources, upstream: NodeState, label: Label) -> tuple[msgspec.R
         found = sources.records.value(upstream.results[item])
         values.append(found.data)
         label = label.join(found.label)
-    return array(values), label
+    return as_array(values), label
 
 
 def handed_over(workspace: Path, step: int, inputs: Inputs) -> Inputs:
