@@ -20,9 +20,9 @@ from freehold.kernel.labels import BOTTOM, Label, Sink, Zone
 from freehold.kernel.limits import Limit
 from freehold.kernel.principals import Human
 from freehold.kernel.provenance import Trusted
-from freehold.kernel.rights import EVERYTHING, named, right
+from freehold.kernel.rights import named, right
 from freehold.kernel.scope import ApprovalRule, Record, Request, Scope
-from freehold.kernel.tools import ArtifactView, EffectKind, Intent, Outcome, Prepared, PrepareContext, Tool
+from freehold.kernel.tools import ArtifactView, EffectKind, Intent, Outcome, PrepareContext, Prepared, Tool
 from freehold.store.interface import Batch, Cost, Entry, EntryKind
 from freehold.testing.estates import AGENT, ESTATE, OWNER, ThrowawayEstate
 

@@ -10,6 +10,7 @@ from freehold.kernel.scope import Scope
 from freehold.kernel.settle import HAPPENED, NOT_HAPPENED
 from freehold.kernel.tools import EffectKind, Intent, Outcome
 from freehold.store.interface import Cost, EntryKind
+from freehold.testing.processes import until
 from tests.gate.desk import DONE, KINDS, NOT_DONE, REPEATED, UNKNOWN, Counting, Desk, Killed, a_tool, forever
 
 
@@ -215,8 +216,7 @@ async def test_the_same_id_with_other_contents_is_refused_as_diverged(desk: Desk
 async def test_a_twin_that_comes_while_the_action_is_under_way_is_refused(desk: Desk) -> None:
     scope, effect = await desk.scope(), forever()
     first = asyncio.create_task(desk.perform(scope, a_tool(EffectKind.ONCE), effect))
-    while not effect.calls:
-        await asyncio.sleep(0)
+    await until(lambda: effect.calls == 1)
     twin = await desk.perform(scope, a_tool(EffectKind.ONCE), effect)
     assert (twin.status, effect.calls) == ("refused", 1)
     assert "under way" in twin.message
@@ -227,8 +227,7 @@ async def test_a_twin_that_comes_while_the_action_is_under_way_is_refused(desk: 
 async def test_an_effect_that_is_cancelled_is_unknown_and_keeps_its_reservation(desk: Desk) -> None:
     scope, effect = await desk.scope(), forever()
     task = asyncio.create_task(desk.perform(scope, a_tool(EffectKind.ONCE), effect))
-    while not effect.calls:
-        await asyncio.sleep(0)
+    await until(lambda: effect.calls == 1)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
