@@ -134,12 +134,14 @@ class Ledger:
         """Return an entry ready to commit; ``name`` is its type: intent, result, refusal, note:<type>.
 
         ``head`` is public for ever and hashed; ``private`` is sealed with ``key``. ``columns`` are what the
-        store finds it by. v, t, at, e and pay are the ledger's own; ``head`` must lie in canonical JSON.
+        store finds it by. v, t, at, e and pay are the ledger's own and are put into
+        ``head``, which is given away; it must lie in canonical JSON (a ``Raw`` in it already written so).
         """
         now_us = self._clock.now_us()
         if now_us > self._last_us:
             self._last_us = now_us
-        fields = {**head, "v": body.VERSION, "t": name, "at": self._last_us, "e": self._epoch}
+        fields = head
+        fields["v"], fields["t"], fields["at"], fields["e"] = body.VERSION, name, self._last_us, self._epoch
         payload: bytes | None = None
         if private is not None:
             if key is None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from freehold.base import Corrupt, FreeholdError, Json
-from freehold.base.canonical import encode_trusted
+from freehold.base.canonical import encode, encode_trusted
 from freehold.kernel.artifacts import Artifacts
 from freehold.kernel.journal import Ledger
 from freehold.kernel.label_sets import LabelSets
@@ -41,7 +41,7 @@ class Value:
 class _LabelForm:
     """A label written once: its public part, and the key of its subjects, whose set id says the rest."""
 
-    public: dict[str, Any]
+    public: msgspec.Raw
     key: SubjectKey
 
 
@@ -77,6 +77,7 @@ class Pen:
         self._sets = sets
         self._forms: dict[Label, _LabelForm] = {}
         self._labels: dict[tuple[str, str, str, str], Label] = {}
+        self._rules: dict[tuple[str, ...], msgspec.Raw] = {}
         self._last: Label | None = None
         self._last_form: _LabelForm
 
@@ -97,11 +98,20 @@ class Pen:
         if found is None or not found.key.alive:
             key = self._keys.key(tuple(sorted(label.subjects)) or (ESTATE,))
             public = Label(label.integrity, label.confidentiality, label.sources).encode()
-            found = _LabelForm(public, key)
+            found = _LabelForm(msgspec.Raw(encode(public)), key)
             if len(self._forms) >= _MEMO:
                 del self._forms[next(iter(self._forms))]
             self._forms[label] = found
         self._last, self._last_form = label, found
+        return found
+
+    def _named(self, rules: tuple[str, ...]) -> msgspec.Raw:
+        """Return the names of rules as JSON, written once for each set of them."""
+        found = self._rules.get(rules)
+        if found is None:
+            if len(self._rules) >= _MEMO:
+                self._rules.clear()
+            found = self._rules[rules] = msgspec.Raw(encode(list(rules)))
         return found
 
     # ---- writing -------------------------------------------------------------------------------------
@@ -113,7 +123,7 @@ class Pen:
         head = _head(request, ready.action, attempt)
         head["digest"] = ready.asked
         head["kind"] = tool.kind.value
-        head["rules"] = judgement.rules
+        head["rules"] = self._named(judgement.rules)
         head["label"] = form.public
         head["cost"] = cost_json(reserved)
         if tool.category is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from freehold.base import Json
+from freehold.base.canonical import encode
 from freehold.kernel.books import Accounts
 from freehold.kernel.change import Change
 from freehold.kernel.grades import Category, Grade
@@ -50,14 +51,15 @@ class Scope:
     known: dict[str, RunAction] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
     refusals: int = 0
-    who: dict[str, Json] = field(default_factory=dict)
+    who: msgspec.Raw = field(default_factory=msgspec.Raw)
 
     def __post_init__(self) -> None:
         """Write down once who acts, as every record of the run will say it."""
         principals = self.principals
-        self.who = {"agent": principals.agent, "owner": principals.owner}
+        who: dict[str, Json] = {"agent": principals.agent, "owner": principals.owner}
         if principals.delegators:
-            self.who["chain"] = list(principals.delegators)
+            who["chain"] = list(principals.delegators)
+        self.who = msgspec.Raw(encode(who))
 
 
 @dataclass(frozen=True, slots=True)
