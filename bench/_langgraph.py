@@ -40,7 +40,7 @@ def chain(saver: SqliteSaver, steps: int) -> Any:
 
 
 def run(graph: Any, steps: int) -> None:
-    """Run one thread of the graph to its end."""
+    """Run one thread of it to its end."""
     config = {"configurable": {"thread_id": str(uuid.uuid4())}, "recursion_limit": steps + 5}
     ended = graph.invoke({"value": {}}, config, durability="sync")
     assert ended["value"]["n"] == steps - 1
@@ -66,7 +66,7 @@ def main() -> None:
                 run(graph, steps)
         else:
             with ThreadPoolExecutor(at_once) as threads:
-                for _ in threads.map(lambda _: run(graph, steps), range(runs)):
+                for _ in threads.map(run, [graph] * runs, [steps] * runs):
                     pass
         print(time.perf_counter() - started, flush=True)
 

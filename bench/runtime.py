@@ -134,7 +134,7 @@ async def warm(estate: ThrowawayEstate, peer: Peer) -> None:
 
 def resume_plan() -> Job:
     """Return a job with 10,000 small steps and one after them that does not end."""
-    plan = [
+    plan: list[Any] = [
         {"step": "numbers", "params": {"count": FINISHED}},
         {"step": "square", "each": "numbers", "concurrency": 64},
         {"step": "add_up", "id": "sum", "needs": ["square"]},
@@ -188,7 +188,9 @@ def _graph_done(estate: ThrowawayEstate, run: str) -> bool:
 
 def _stalls(estate: ThrowawayEstate, run: str) -> bool:
     live = estate.engine.live(run)
-    return live is not None and any(c.node == "stall" for s in live.sessions for c in s.calls.values())
+    return live is not None and any(
+        c.node == "stall" for s in live.runners.sessions for c in s.calls.values()
+    )
 
 
 async def wide(folder: Path) -> Report:
@@ -212,7 +214,7 @@ async def wide(folder: Path) -> Report:
     return report
 
 
-def _wide_plan(count: int) -> list[dict[str, Any]]:
+def _wide_plan(count: int) -> list[Any]:
     return [
         {"step": "numbers", "params": {"count": count}},
         {"step": "square", "each": "numbers", "concurrency": BOUND},
@@ -249,7 +251,11 @@ def main() -> None:
     if options.part:
         print(json.dumps(asyncio.run(PARTS[options.part](options.folder))))
         return
-    report: Report = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "cores": os.cpu_count()}
+    report: Report = {
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "cores": os.cpu_count(),
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.only in (None, "steps"):

@@ -127,6 +127,15 @@ class Budget:
         hold = books.holds[key] = Hold(accounts, maximum, at_us, action, attempt)
         return hold
 
+    def fits(self, accounts: Accounts, maximum: Cost, now_us: int) -> bool:
+        """Whether a reservation of ``maximum`` would be made now; nothing is held."""
+        try:
+            hold = self.reserve(accounts, maximum, now_us, "", 0)
+        except Refused:
+            return False
+        self.rollback(hold)
+        return True
+
     def committed(self, hold: Hold) -> None:
         """INTENT is durable: the reservation stands until it is settled."""
         hold.committed = True

@@ -83,8 +83,12 @@ class House:
         return float(self.rooms.settings.now.freeze_grace_s)
 
     def workspace(self, run: str) -> Path:
+        """Return the folder of a run."""
+        return self.folder / "workspaces" / run
+
+    def make_workspace(self, run: str) -> Path:
         """Return the folder of a run, made where it is not there."""
-        folder = self.folder / "workspaces" / run
+        folder = self.workspace(run)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 

@@ -19,6 +19,8 @@ from freehold.runtime.records import Records, Value, as_array
 
 MAX_IN_FRAME: Final = 512 << 10
 MAX_LISTS: Final = 4
+MAX_KEPT: Final = 16
+MAX_KEPT_BYTES: Final = 4_096
 NULL: Final = msgspec.Raw(b"null")
 
 
@@ -53,13 +55,30 @@ class Elements:
 class Sources:
     """Where inputs are read from: the journal, the pinned files of a source, and the job's own label.
 
-    ``lists`` holds the few lists that nodes are fanning out over now, by journal index.
+    ``lists`` holds the few lists that nodes are fanning out over now, ``kept`` the few small results that were
+    just recorded and are likely what the next step takes in, both by journal index.
     """
 
     records: Records
     pinned: Callable[[str, int], Value]
     base: Label
     lists: dict[int, Elements] = field(default_factory=dict)
+    kept: dict[int, Value] = field(default_factory=dict)
+
+    def value(self, index: int) -> Value:
+        """Return the value of the RESULT at ``index``; raises Refused when its subject was forgotten."""
+        found = self.kept.get(index)
+        if found is None:
+            return self.records.value(index)
+        self.records.check(found.label)
+        return found
+
+    def keep(self, index: int, data: bytes, label: Label) -> None:
+        """Keep a small result that was just recorded, in place of the oldest one kept."""
+        if len(data) <= MAX_KEPT_BYTES:
+            if len(self.kept) >= MAX_KEPT:
+                del self.kept[next(iter(self.kept))]
+            self.kept[index] = Value(data, label)
 
 
 def elements(sources: Sources, upstream: NodeState) -> Elements:
@@ -69,7 +88,7 @@ def elements(sources: Sources, upstream: NodeState) -> Elements:
     if found is not None:
         sources.records.check(found.label)
         return found
-    value = sources.records.value(index)
+    value = sources.value(index)
     try:
         found = Elements(msgspec.json.decode(value.data, type=list[msgspec.Raw]), value.label)
     except msgspec.DecodeError as error:
@@ -114,7 +133,7 @@ def gather(sources: Sources, graph: Graph, state: NodeState, item: int) -> Input
 
 
 def _one(sources: Sources, upstream: NodeState, item: int, label: Label) -> tuple[msgspec.Raw, Label]:
-    found = sources.records.value(upstream.results[item])
+    found = sources.value(upstream.results[item])
     return msgspec.Raw(found.data), label.join(found.label)
 
 
@@ -131,7 +150,7 @@ def _all(sources: Sources, upstream: NodeState, label: Label) -> tuple[msgspec.R
         if upstream.states[item] != ItemState.DONE:
             values.append(None)
             continue
-        found = sources.records.value(upstream.results[item])
+        found = sources.value(upstream.results[item])
         values.append(found.data)
         label = label.join(found.label)
     return as_array(values), label

@@ -20,15 +20,17 @@ from freehold.runtime.graph import Graph, ItemState, NodeState
 from freehold.runtime.house import House
 from freehold.runtime.inputs import Inputs, elements, gather, handed_over
 from freehold.runtime.job import Job, texts
-from freehold.runtime.plans import MAX_FAN_OUT, Plan, Planned
+from freehold.runtime.plans import MAX_FAN_OUT, Node, Plan, Planned
+from freehold.runtime.runners import Runners
 from freehold.runtime.session import Call, RunnerLost, Session
 from freehold.store.interface import Cost, RunAction
 from freehold.wire import messages as m
 
 PLAN_NODE: Final = "$plan"
 PLAN_LIMIT_S: Final = 60.0
-MAX_LOG: Final = 4 << 20
 MAX_BACKOFF_S: Final = 60.0
+MAX_MESSAGES: Final = 100
+TELL_EVERY_S: Final = 0.05
 
 
 class LiveRun:
@@ -46,23 +48,22 @@ class LiveRun:
         self.scope = scope
         self.job = job
         self.graph: Graph | None = None
-        self.sessions: list[Session] = []
         self.halted = ""
         self.failures: dict[tuple[str, int], int] = {}
         self.messages: dict[tuple[str, int], str] = {}
         self.asks = Asks(house, scope, job, self._trouble)
+        self.runners = Runners(house, scope.run, job, self.asks.take)
         self._ended = ended
         self._waits = waits
         self._over = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retries: dict[asyncio.TimerHandle, tuple[NodeState, int]] = {}
-        self._opening = asyncio.Lock()
-        self._version = ""
-        self._logged = 0
         self._texts: dict[str, frozenset[str]] = {}
         self._restored: dict[str, dict[int, int]] = {}
+        self._changed: dict[str, NodeState] = {}
+        self._telling: asyncio.TimerHandle | None = None
         self._sources = house.sources_of(scope.run, job)
-        self.workspace = house.workspace(scope.run)
+        self.workspace = house.make_workspace(scope.run)
 
     @property
     def waiting(self) -> dict[str, tuple[str, int]]:
@@ -97,6 +98,7 @@ class LiveRun:
             self._finish("failed", str(error))
             return
         self.graph = Graph(plan)
+        self.runners.wanted = plan.runners
         self.pump()
 
     async def _plan(self) -> Plan:
@@ -104,9 +106,9 @@ class LiveRun:
         house, done = self.house, self._restored.pop(PLAN_NODE, {}).get(0)
         if done is not None:
             planned = msgspec.json.decode(house.records.value(done).data, type=Planned)
-            self._version = planned.version
+            self.runners.version = planned.version
             return house.read_plan(planned.plan, self.job, None)
-        session = await self._session()
+        session = await self.runners.get()
         call = session.begin(PLAN_NODE, 0, house.job_label(self.job), frozenset())
         request = Request(
             self.scope, PLAN_NODE, 0, 0, house.step_tool, {"step": PLAN_NODE, "job": self.job.digest},
@@ -130,7 +132,7 @@ class LiveRun:
         if record.status != "done":
             message = record.message or "The pack's planner gave no plan."
             raise Refused(message, remedy=record.remedy, code=record.code or "refused.plan")
-        self._version = session.version
+        self.runners.version = session.version
         return house.read_plan(msgspec.json.decode(record.value, type=Planned).plan, self.job, None)
 
     # ---- the walk ------------------------------------------------------------------------------------
@@ -140,18 +142,35 @@ class LiveRun:
         graph = self.graph
         if graph is None or self.halted or self._over:
             return
-        self._open_nodes(graph)
-        room = self.house.max_active_steps - graph.active
-        for state in graph.takeable():
-            while room > 0 and (item := state.take()) is not None:
-                room -= 1
-                self._spawn(self._step(state, item))
+        try:
+            self._open_nodes(graph)
+        except StoreFailed as error:
+            self._trouble(error)
+            return
+        self._start_steps(graph)
         if graph.settled:
             self._finish(*self._verdict(graph))
         elif graph.active == 0 and not self._retries and graph.parked:
-            self._release()
+            self.runners.release()
             self._waits(self, True)
             self.house.publish(self.scope.run, {"event": "waiting", "cards": sorted(self.waiting)})
+
+    def _start_steps(self, graph: Graph) -> None:
+        """Take steps from the end of the plan first, so that a fan-out is worked off before it widens."""
+        active = graph.active
+        for state in graph.takeable():
+            while active < self.house.max_active_steps:
+                if active and not self._affordable(state):
+                    break  # what runs now will give back what it does not use
+                item = state.take()
+                if item is None:
+                    break
+                active += 1
+                self._spawn(self._step(state, item))
+
+    def _affordable(self, state: NodeState) -> bool:
+        rooms = self.house.rooms
+        return rooms.budget.fits(self.scope.accounts, _most(state.node), rooms.ledger.now_us())
 
     def _open_nodes(self, graph: Graph) -> None:
         """Open every node whose inputs are there; one whose items cannot be told has failed as a whole."""
@@ -204,7 +223,7 @@ class LiveRun:
         """Carry out one item of a node and move the graph by what its record says."""
         call: Call | None = None
         try:
-            session = await self._session()
+            session = self.runners.idle() or await self._runner()
             inputs = gather(self._sources, self._graph(), state, item)
             call = session.begin(state.node.id, item, inputs.label, frozenset(state.node.tools))
             call.planned = self._planned(state)
@@ -213,13 +232,19 @@ class LiveRun:
         except StoreFailed as error:
             state.stop(item, ItemState.PENDING)
             state.offer(item)
-            self.halt("store")
-            self.house.trouble(self.scope.run, error)
+            self._trouble(error)
             return
         except FreeholdError as error:
             record = Record("", "not_done", code=error.code, message=str(error))
         self._moved(state, item, record, call)
         self.pump()
+
+    async def _runner(self) -> Session:
+        try:
+            return await self.runners.get()
+        except BadInput as error:  # the pack; no other runner could load it either
+            self._finish("failed", str(error))
+            raise
 
     def _planned(self, state: NodeState) -> frozenset[str]:
         """Return the texts in a node's params: the plan was fixed before anything untrusted was read."""
@@ -232,7 +257,7 @@ class LiveRun:
         node = state.node
         request = Request(
             self.scope, node.id, call.item, 0, self.house.step_tool, {"step": node.step, "in": inputs.digest},
-            session.label(call), max_cost=Cost(actions=1, cpu_us=node.cpu_s * 1_000_000),
+            session.label(call), max_cost=_most(node),
         )  # fmt: skip
         attempt = self.failures.get((node.id, call.item), 0) + 1
 
@@ -248,10 +273,13 @@ class LiveRun:
 
     async def _on_runner(self, session: Session, call: Call, ask: m.Message, limit_s: float) -> Outcome:
         """Have the runner do what ``ask`` says; a read, so whatever goes wrong is merely not done."""
+        left_us = self.house.rooms.budget.left_us(self.scope.run, self.house.rooms.ledger.now_us())
+        if left_us is not None and left_us < limit_s * 1_000_000:
+            limit_s = left_us / 1_000_000
+        timer = asyncio.get_running_loop().call_later(limit_s, _too_late, call)
         try:
             session.handle.send(ask)
-            async with asyncio.timeout(limit_s):
-                message = await call.future
+            message = await call.future
         except TimeoutError:
             session.cancel(call)
             if not session.calls:
@@ -262,9 +290,10 @@ class LiveRun:
             return Outcome("not_done", spent=self._burnt(session), message=error.message)
         except RunnerLost as error:
             return Outcome("not_done", message=error.message)
+        finally:
+            timer.cancel()
         if isinstance(message, m.Failed):
             spent = self._burnt(session)
-            self.messages[call.node, call.item] = message.message
             call.retry = message.retry
             return Outcome("not_done", spent=spent, message=message.message)
         return Outcome("done", bytes(message.value), session.label(call), self._burnt(session))
@@ -281,7 +310,8 @@ class LiveRun:
             raise Internal("A step ended before the run had a plan.")
         if record.status == "done":
             self._forget(state.node.id, item, call)
-            self.failures.pop(key, None)
+            if not state.fans_out and record.label is not None:
+                self._sources.keep(record.result_index, record.value, record.label)
             graph.settle(state, item, ItemState.DONE, record.result_index)
         elif call is not None and call.parked:
             state.stop(item, ItemState.PARKED)
@@ -294,30 +324,40 @@ class LiveRun:
                 self.halt("frozen")
         else:
             self._failed(graph, state, item, record, call)
-        self.house.publish(self.scope.run, {"event": "node", **state.summary()})
+        self._tell(state)
+
+    def _tell(self, state: NodeState) -> None:
+        """Let whoever watches know of a node that moved, now and then."""
+        self._changed[state.node.id] = state
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(TELL_EVERY_S, self._tell_all)
+
+    def _tell_all(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        changed, self._changed = self._changed, {}
+        for state in changed.values():
+            self.house.publish(self.scope.run, {"event": "node", **state.summary()})
 
     def _failed(self, graph: Graph, state: NodeState, item: int, record: Record, call: Call | None) -> None:
         key = (state.node.id, item)
-        if record.code.startswith("refused.budget") and graph.active > 1:
+        if record.code.startswith("refused.budget"):
             state.stop(item, ItemState.PENDING)
-            self._later(0.05, state, item)
+            state.offer(item)
+            if graph.active == 0:  # nothing will give anything back
+                self._finish("failed", record.message)
             return
         tried = self.failures[key] = self.failures.get(key, 0) + 1
-        self.messages[key] = record.message
-        unknown = call is not None and self._unknown(call)
-        may_help = record.status != "refused" and (call is None or call.retry is not False or unknown)
-        least = 2 if call is not None and (call.retry is None or unknown) else 0
-        if may_help and tried <= max(state.node.retries, least):
+        may_help = record.status != "refused" and (call is None or call.retry is not False)
+        if may_help and tried <= max(state.node.retries, 2 if call is not None and call.retry is None else 0):
             state.stop(item, ItemState.PENDING)
             self._later(min(MAX_BACKOFF_S, 0.1 * 4 ** (tried - 1)) * random.uniform(0.5, 1.0), state, item)
             return
+        if len(self.messages) < MAX_MESSAGES:
+            self.messages[key] = record.message
         self._forget(state.node.id, item, call)
         graph.settle(state, item, ItemState.FAILED)
-
-    def _unknown(self, call: Call) -> bool:
-        """Whether the outcome of something that the step asked for is unknown; asked again, the gate settles it."""
-        known = (self.scope.known.get(action) for action in call.actions)
-        return any(action is not None and action.status == "unknown" for action in known)
 
     def _later(self, delay_s: float, state: NodeState, item: int) -> None:
         def again() -> None:
@@ -329,7 +369,9 @@ class LiveRun:
         self._retries[timer] = (state, item)
 
     def _forget(self, node: str, item: int, call: Call | None) -> None:
-        self.scope.known.pop(action_id(self.scope.run, node, item, 0), None)
+        self.failures.pop((node, item), None)
+        if self.scope.known:
+            self.scope.known.pop(action_id(self.scope.run, node, item, 0), None)
         for identifier in call.actions if call is not None else ():
             self.scope.known.pop(identifier, None)
 
@@ -345,59 +387,11 @@ class LiveRun:
                 state.offer(place[1])
         self.pump()
 
-    # ---- runners -------------------------------------------------------------------------------------
-
-    async def _session(self) -> Session:
-        """Return the runner with the least to do; takes another one while the plan wants more."""
-        wanted = self.graph.plan.runners if self.graph is not None else 1
-        async with self._opening:
-            self.sessions = [session for session in self.sessions if session.lost is None]
-            idle = min(self.sessions, key=lambda session: len(session.calls), default=None)
-            if idle is not None and (not idle.calls or len(self.sessions) >= wanted):
-                return idle
-            session = Session(await self.house.pool.take(), self.asks.take, self._progress, self._log)
-            try:
-                await session.load(
-                    self.house.load_message(self.scope.run, self.job), self.house.load_timeout_s
-                )
-                if self._version not in ("", session.version):
-                    raise BadInput(
-                        f"This run began with version {self._version} of its pack, and {session.version} is installed.",
-                        remedy="Install that version again, or cancel the run and start a new one.",
-                        code="input.pack-version",
-                    )
-            except FreeholdError:
-                session.end()
-                raise
-            self.sessions.append(session)
-            return session
-
     def _trouble(self, error: FreeholdError) -> None:
         """The gate could not carry an action through: the store stopped, or our own mistake."""
         self.house.trouble(self.scope.run, error)
         if not self._over:
             self.halt("store" if isinstance(error, StoreFailed) else "trouble")
-
-    def _log(self, text: str) -> None:
-        """Keep what the pack printed, in the workspace's own log, up to a bound."""
-        self._logged += len(text)
-        if self._logged <= MAX_LOG:
-            with open(self.workspace.with_suffix(".log"), "a", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-
-    def _progress(self, call: Call, progress: m.Progress) -> None:
-        self.house.publish(
-            self.scope.run,
-            {
-                "event": "progress", "node": call.node, "item": call.item, "done": progress.done,
-                "total": progress.total, "text": progress.text,
-            },
-        )  # fmt: skip
-
-    def _release(self) -> None:
-        for session in self.sessions:
-            session.end()
-        self.sessions = []
 
     # ---- stopping ------------------------------------------------------------------------------------
 
@@ -409,7 +403,7 @@ class LiveRun:
             state.offer(item)
         self._retries.clear()
         if why != "paused":
-            self._release()
+            self.runners.release()
             if self.asks.under_way:
                 asyncio.get_running_loop().call_later(self.house.grace_s(), self.asks.break_off)
         self.house.publish(self.scope.run, {"event": "halted", "why": why})
@@ -424,7 +418,8 @@ class LiveRun:
     def _finish(self, state: str, message: str) -> None:
         if not self._over:
             self._over = True
-            self._release()
+            self._tell_all()
+            self.runners.release()
             self._ended(self, state, message)
 
     def result_index(self) -> int:
@@ -444,3 +439,13 @@ class LiveRun:
             reason = next(iter(self.messages.values()), "")
             return "failed", reason or "The step that gives the run's result did not finish."
         return "done", f"{failed} items failed and were set aside." if failed else ""
+
+
+def _most(node: Node) -> Cost:
+    """Return the most that one attempt of a node's step may cost; it is reserved for it."""
+    return Cost(actions=1, cpu_us=node.cpu_s * 1_000_000)
+
+
+def _too_late(call: Call) -> None:
+    if not call.future.done():
+        call.future.set_exception(TimeoutError())

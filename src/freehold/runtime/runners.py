@@ -1,0 +1,89 @@
+"""The runner processes of one run: how many, which is the least busy, and the pack that each has loaded.
+
+One per live run. A runner is taken from the pool when a step needs it and killed when the run rests or ends.
+"""
+
+import asyncio
+from typing import Final
+
+from freehold.base import BadInput
+from freehold.runtime.house import House
+from freehold.runtime.job import Job
+from freehold.runtime.session import Call, Session, Take
+from freehold.wire import messages as m
+
+MAX_LOG: Final = 4 << 20
+
+
+class Runners:
+    """``version`` is the pack's that the run began with, "" before it has begun; ``wanted`` is the plan's number."""
+
+    def __init__(self, house: House, run: str, job: Job, take: Take) -> None:
+        self.sessions: list[Session] = []
+        self.version = ""
+        self.wanted = 1
+        self._house = house
+        self._run = run
+        self._job = job
+        self._take = take
+        self._opening = asyncio.Lock()
+        self._logged = 0
+
+    def idle(self) -> Session | None:
+        """Return the runner with the least to do; None while the plan wants another one."""
+        live = [session for session in self.sessions if session.lost is None]
+        idle = min(live, key=_load_of, default=None)
+        return idle if idle is not None and (not idle.calls or len(live) >= self.wanted) else None
+
+    async def get(self) -> Session:
+        """Return the runner with the least to do; takes another one while the plan wants more.
+
+        Raises BadInput when the pack cannot be loaded, or is not of the version that the run began with.
+        """
+        async with self._opening:
+            idle = self.idle()
+            if idle is not None:
+                return idle
+            self.sessions = [session for session in self.sessions if session.lost is None]
+            session = Session(await self._house.pool.take(), self._take, self._progress, self._log)
+            try:
+                message = self._house.load_message(self._run, self._job)
+                await session.load(message, self._house.load_timeout_s)
+                if self.version not in ("", session.version):
+                    raise BadInput(
+                        f"This run began with version {self.version} of its pack, and {session.version} is installed.",
+                        remedy="Install that version again, or cancel the run and start a new one.",
+                        code="input.pack-version",
+                    )
+            except BaseException:
+                session.end()
+                raise
+            self.sessions.append(session)
+            return session
+
+    def release(self) -> None:
+        """Kill them all."""
+        for session in self.sessions:
+            session.end()
+        self.sessions = []
+
+    def _log(self, text: str) -> None:
+        """Keep what the pack printed, beside the workspace, up to a bound."""
+        self._logged += len(text)
+        if self._logged <= MAX_LOG:
+            path = self._house.workspace(self._run).with_suffix(".log")
+            with open(path, "a", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+
+    def _progress(self, call: Call, progress: m.Progress) -> None:
+        self._house.publish(
+            self._run,
+            {
+                "event": "progress", "node": call.node, "item": call.item, "done": progress.done,
+                "total": progress.total, "text": progress.text,
+            },
+        )  # fmt: skip
+
+
+def _load_of(session: Session) -> int:
+    return len(session.calls)
