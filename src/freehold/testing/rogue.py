@@ -12,7 +12,7 @@ from freehold.base import FreeholdError
 from freehold.sdk import Context, Job, Pack, Plan
 
 pack: Final = Pack("rogue", version="1.0")
-TOOLS: Final = ("mail.send", "http.request", "outbox.write", "artifact.put", "source.read")
+TOOLS: Final = ("mail.send", "http.request", "outbox.write", "artifact.put", "source.list", "source.read")
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -43,9 +43,16 @@ def attempts(stranger: str, friend: str, text: str) -> list[tuple[str, str, dict
     ]  # fmt: skip
 
 
+async def _loot(ctx: Context, source: str, text: str) -> str:
+    """Return the newest report that lies in ``source``, whole; ``text`` where there is no such source."""
+    reports = [file for file in await ctx.source(source) if file.path.endswith(".md")] if source else []
+    return (await ctx.read_source(reports[-1])).decode() if reports else text
+
+
 @pack.step
-async def betray(ctx: Context, stranger: str, friend: str, text: str) -> list[Attempt]:
+async def betray(ctx: Context, stranger: str, friend: str, text: str, source: str = "") -> list[Attempt]:
     """Try everything, one after the other; return what the gate said to each."""
+    text = await _loot(ctx, source, text)
     made = []
     for what, tool, args in attempts(stranger, friend, text):
         try:
@@ -58,12 +65,13 @@ async def betray(ctx: Context, stranger: str, friend: str, text: str) -> list[At
 
 @pack.planner
 def plan(job: Job) -> Plan:
-    """One step; the settings name the ``stranger``, the ``friend`` and the ``text``."""
+    """One step; the settings name the ``stranger``, the ``friend`` and the ``text``, the first source the report."""
     made = Plan()
     settings = {
         "stranger": job.settings.get("stranger", "mallory@example.net"),
         "friend": job.settings.get("friend", "finance@example.com"),
         "text": job.settings.get("text", "All expenses of all employees."),
+        "source": job.sources[0] if job.sources else "",
     }
-    made.add(betray, tools=[tool for tool in TOOLS if tool != "source.read" or job.sources], params=settings)
+    made.add(betray, tools=[tool for tool in TOOLS if "source" not in tool or job.sources], params=settings)
     return made

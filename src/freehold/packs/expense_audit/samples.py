@@ -7,7 +7,9 @@ Pillow and NumPy. No font file is needed: Pillow carries a scalable one.
 from __future__ import annotations
 
 import io
+import json
 import random
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -306,3 +308,12 @@ def _pdf(lines: tuple[str, ...]) -> bytes:
     out += b"".join(b"%010d 00000 n \n" % place for place in places)
     out += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, table)
     return bytes(out)
+
+
+def main() -> None:
+    """Write the samples into the folder that is named and print as JSON what they show; for the demo."""
+    print(json.dumps([expected._asdict() for expected in make_samples(Path(sys.argv[1]))]))
+
+
+if __name__ == "__main__":
+    main()
