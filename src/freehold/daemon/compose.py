@@ -3,18 +3,21 @@
 import logging
 from pathlib import Path
 
-from freehold.base import BadInput, SystemClock
+from freehold.base import BadInput, SystemClock, digest
 from freehold.control.estate import Estate
 from freehold.control.server import Handlers
 from freehold.control.verbs.cards import CardVerbs
 from freehold.control.verbs.desk import Broadcast, Desk
+from freehold.control.verbs.joblist import JobList
 from freehold.control.verbs.people import PeopleVerbs
 from freehold.control.verbs.records import RecordVerbs
 from freehold.control.verbs.work import WorkVerbs
 from freehold.daemon.serve import Composition, Stop
 from freehold.kernel.forget import Forgetter
 from freehold.kernel.kernel import Kernel, Place, open_kernel
+from freehold.runtime.caretaker import Caretaker
 from freehold.runtime.couriers import Couriers
+from freehold.runtime.drops import Drops
 from freehold.runtime.engine import Engine
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
@@ -49,28 +52,49 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
     broadcast = Broadcast()
     house = _house(estate, kernel, pool, couriers, broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
+    jobs = JobList(estate, kernel.rooms.store)
+    policies = _Policies(estate, engine)
     desk = Desk(
-        estate=estate,
-        kernel=kernel,
-        engine=engine,
-        house=house,
-        shelf=Shelf(kernel.rooms.store),
-        clock=clock,
-        started_us=clock.now_us(),
-        stop=stop.set,
-        broadcast=broadcast,
-    )
+        estate=estate, kernel=kernel, engine=engine, house=house, shelf=Shelf(kernel.rooms.store), jobs=jobs,
+        clock=clock, started_us=clock.now_us(), stop=stop.set, policy_now=policies.now, broadcast=broadcast,
+    )  # fmt: skip
+    drops = Drops(kernel.rooms, engine, clock, jobs.watched)
+    caretaker = Caretaker(kernel, engine, policies.now)
     taken_up = engine.load()
     if taken_up:
         _log.info("took up %d runs", taken_up)
+    drops.start()
+    caretaker.start()
 
     async def close() -> None:
+        await drops.stop()
+        await caretaker.stop()
         await engine.close()
         await couriers.stop()
         await pool.stop()
         await kernel.close()
 
     return Composition(verbs(desk, forgetter), close)
+
+
+class _Policies:
+    """What the policies of runs say now; a run whose policy changed asks its open cards again under the new one."""
+
+    def __init__(self, estate: Estate, engine: Engine) -> None:
+        self._estate = estate
+        self._engine = engine
+
+    def now(self, run: str, pinned: str) -> str:
+        """Return the digest of the run's policy file as it is now, or ``pinned`` where it cannot be told."""
+        live = self._engine.live(run)
+        if live is None or not live.job.policy:
+            return pinned
+        try:
+            current = digest(read_policy(self._estate, live.job).encode())
+        except BadInput:
+            return pinned
+        live.scope.policy_digest = current
+        return current
 
 
 def _house(

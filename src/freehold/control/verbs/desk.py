@@ -6,13 +6,13 @@ The composition root makes one and hands it to each group of verbs.
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from freehold.base import Clock, Refused
 from freehold.control.estate import Estate
+from freehold.control.verbs.joblist import JobList
 from freehold.kernel.card import Card
 from freehold.kernel.cards import Versions
 from freehold.kernel.change import Change
@@ -21,7 +21,6 @@ from freehold.kernel.people import Signed, What
 from freehold.kernel.rooms import Rooms
 from freehold.runtime.engine import Engine
 from freehold.runtime.house import House
-from freehold.runtime.job import Job
 from freehold.runtime.packs import Shelf
 
 
@@ -59,11 +58,12 @@ class Desk:
     engine: Engine
     house: House
     shelf: Shelf
+    jobs: JobList
     clock: Clock
     started_us: int
     stop: Callable[[str], None]
+    policy_now: Callable[[str, str], str]
     broadcast: Broadcast = field(default_factory=Broadcast)
-    jobs_changed: Callable[[], None] = lambda: None
 
     @property
     def rooms(self) -> Rooms:
@@ -87,16 +87,8 @@ class Desk:
         )
 
     def versions_of(self, card: Card) -> Versions:
-        """The rules' version of now and the policy's digest that the card's run pinned."""
-        return self.rooms.rules.version, self.engine.document(card.run).policy_digest
-
-    def folders(self, job: Job) -> dict[str, Path]:
-        """Where a job's sources lie, from its file's place."""
-        return {name: self.place(source.folder) for name, source in job.sources.items()}
-
-    def place(self, written: str) -> Path:
-        """The path that a job file means by ``written``."""
-        return (self.estate.jobs / Path(written).expanduser()).resolve()
+        """The rules' version of now and the digest that a card's policy has now."""
+        return self.rooms.rules.version, self.policy_now(card.run, card.policy)
 
     def is_steward(self, human: str) -> bool:
         """Whether a human may change everything: who has the right to everything, as the first one does."""

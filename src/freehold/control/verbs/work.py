@@ -7,20 +7,18 @@ import msgspec
 
 from freehold import __version__
 from freehold.base import BadInput, Refused
-from freehold.base.canonical import decode, encode
+from freehold.base.canonical import encode
 from freehold.control.resolve import resolve
 from freehold.control.server import Call, Handler, Handlers
 from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
+from freehold.control.verbs.joblist import JOBS
 from freehold.control.verbs.runview import RunView
 from freehold.kernel.change import Change, Note
 from freehold.kernel.labels import Zone
 from freehold.kernel.limits import cost_row
 from freehold.runtime.job import Job
-from freehold.runtime.jobfile import parse_job, read_text
 from freehold.runtime.jobwords import check_places, describe
 from freehold.store.interface import Cost, Put
-
-JOBS = "job"
 
 
 class _Accept(Signable):
@@ -53,6 +51,7 @@ class WorkVerbs:
         self._desk = desk
         self._rooms = desk.rooms
         self._view = RunView(desk)
+        self._list = desk.jobs
 
     def add_to(self, handlers: Handlers) -> None:
         """Add the verbs to the table."""
@@ -108,25 +107,13 @@ class WorkVerbs:
 
     # ---- jobs --------------------------------------------------------------------------------------------
 
-    def _accepted(self, name: str) -> dict[str, Any] | None:
-        document = self._rooms.store.document(JOBS, name)
-        return None if document is None else dict(decode(document.body))
-
-    def _read_job(self, name: str) -> Job:
-        path = self._desk.estate.job_file(name)
-        if "/" in name or not path.is_file():
-            raise BadInput(
-                f"There is no job {name!r}.", remedy="List them: freehold jobs", code="input.not-found"
-            )
-        return parse_job(read_text(path), name)
-
     async def _jobs(self, call: Call) -> list[dict[str, Any]]:
         call.read(Nothing)
         found = []
-        for path in sorted(self._desk.estate.jobs.glob("*.md")):
-            row: dict[str, Any] = {"name": path.stem}
+        for name in self._list.names():
+            row: dict[str, Any] = {"name": name}
             try:
-                job = self._read_job(path.stem)
+                job = self._list.read(name)
             except BadInput as error:
                 row |= {"state": "has mistakes", "problem": error.message}
             else:
@@ -134,21 +121,15 @@ class WorkVerbs:
                     "agent": job.agent,
                     "owner": job.owner,
                     "pack": job.pack,
-                    "state": self._standing(job),
+                    "state": self._list.standing(job),
                 }
             found.append(row)
         return found
 
-    def _standing(self, job: Job) -> str:
-        accepted = self._accepted(job.name)
-        if accepted is None:
-            return "not accepted yet"
-        return "ready" if accepted["digest"] == job.digest else "changed since accepted"
-
     async def _job(self, call: Call) -> dict[str, Any]:
-        job = self._read_job(call.read(Named).name)
+        job = self._list.read(call.read(Named).name)
         return {
-            "name": job.name, "title": job.title, "digest": job.digest, "state": self._standing(job),
+            "name": job.name, "title": job.title, "digest": job.digest, "state": self._list.standing(job),
             "owner": job.owner, "agent": job.agent,
             "words": [list(pair) for pair in describe(job)],
             "problems": self._problems(job), "hints": self._hints(job),
@@ -195,7 +176,7 @@ class WorkVerbs:
 
     async def _accept(self, call: Call) -> dict[str, Any]:
         args = call.read(_Accept)
-        job = self._read_job(args.name)
+        job = self._list.read(args.name)
         if job.digest != args.digest:
             raise Refused(
                 f"The job file {job.name} is not the one that was shown; it has changed since.",
@@ -230,14 +211,14 @@ class WorkVerbs:
         limits = tuple(limit for limit in job.budget.limits() if limit.window != "run")
         change = change.join(self._rooms.budget.set_limits(f"job:{job.name}", limits))
         await self._desk.commit(change)
-        self._desk.jobs_changed()
+        self._list.changed()
         return {"name": job.name, "digest": job.digest, "state": "ready"}
 
     # ---- runs --------------------------------------------------------------------------------------------
 
     async def _start(self, call: Call) -> dict[str, Any]:
-        job = self._read_job(call.read(_Run).job)
-        standing = self._standing(job)
+        job = self._list.read(call.read(_Run).job)
+        standing = self._list.standing(job)
         if standing != "ready":
             raise Refused(
                 f"The job {job.name} is {standing}.",
@@ -249,7 +230,7 @@ class WorkVerbs:
                 f"The job {job.name} is not started by hand.", remedy="Add `by hand` to its triggers."
             )
         self._desk.shelf.find(job.pack)
-        run = await self._desk.engine.start(job, self._desk.folders(job))
+        run = await self._desk.engine.start(job, self._list.folders(job))
         return {"id": run, "job": job.name, "agent": job.agent}
 
     def _resolve(self, given: str) -> str:
@@ -311,7 +292,7 @@ class WorkVerbs:
     async def _bill(self, call: Call) -> dict[str, Any]:
         name = call.read(_Bill).name
         now_us, budget = self._desk.now_us(), self._rooms.budget
-        if name and name not in {path.stem for path in self._desk.estate.jobs.glob("*.md")}:
+        if name and name not in self._list.names():
             return self._view.bill(self._resolve(name))
         rows = []
         for window in ("day", "month"):

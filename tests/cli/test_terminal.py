@@ -1,0 +1,123 @@
+"""A person at a real terminal: passphrases are asked for there, and nowhere else."""
+
+import fcntl
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Person
+
+pytestmark = pytest.mark.timeout(120)
+LONG_S = 40.0
+
+
+class Terminal:
+    """One command at a terminal of its own; answers what it asks."""
+
+    def __init__(self, person: Person, *words: str) -> None:
+        self._ours, theirs = pty.openpty()
+
+        def own_terminal() -> None:
+            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "freehold.cli.main", *words],
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=own_terminal,
+            env=person.environment, cwd=person.folder.parent,
+        )  # fmt: skip
+        os.close(theirs)
+        self.said = ""
+
+    def answers(self, question: str, answer: str) -> None:
+        """Wait until the command has asked, then type."""
+        end, start = time.monotonic() + LONG_S, len(self.said)
+        while question not in self.said[start:]:
+            assert time.monotonic() < end, self.said
+            self._read(end)
+        os.write(self._ours, answer.encode() + b"\n")
+
+    def ends(self) -> int:
+        """Wait for the end; returns the exit code."""
+        end = time.monotonic() + LONG_S
+        while self._read(end):
+            pass
+        os.close(self._ours)
+        return self._process.wait(LONG_S)
+
+    def _read(self, end: float) -> bool:
+        if not select.select([self._ours], [], [], max(0.0, end - time.monotonic()))[0]:
+            return False
+        try:
+            data = os.read(self._ours, 65_536)
+        except OSError:
+            return False
+        self.said += data.decode(errors="replace")
+        return bool(data)
+
+
+def test_a_passphrase_is_asked_for_at_the_terminal_and_scripts_can_decide_nothing(person: Person) -> None:
+    making = Terminal(person, "init", str(person.folder), "--human", "anna", "--email", "anna@example.com")
+    making.answers("Your name", "Anna")
+    making.answers("your own people alone?", "y")
+    making.answers("New passphrase", "short")
+    making.answers("New passphrase", "correct horse")
+    making.answers("Once more", "correct horse")
+    assert making.ends() == 0, making.said
+    key = (person.folder / "keys" / "people" / "anna.key").read_text()
+    assert '"passphrase"' in key
+
+    script = person.types("agents", "add", "audrey", "--owner", "anna")
+    assert (script.code, "asks for its passphrase" in script.err) == (3, True)
+
+    adding = Terminal(person, "agents", "add", "audrey", "--owner", "anna")
+    adding.answers("Passphrase of anna", "wrong horse")
+    adding.answers("Passphrase of anna", "correct horse")
+    assert adding.ends() == 0, adding.said
+    assert "Added agent audrey" in adding.said
+    assert "correct horse" not in adding.said
+    assert person.types("settings", "--json").value["own_domains"] == ["example.com"]
+
+
+def test_silence_is_never_consent(owner: Person) -> None:
+    owner.employs("errand")
+    run = owner.types("run", "errand", "--json").value["id"]
+    card = owner.waits_for_card(run)
+    for said in ("", "perhaps", "n"):
+        asking = Terminal(owner, "approve", card["id"])
+        asking.answers("Allow this, once?", said)
+        assert asking.ends() == 3
+        assert "still waits" in asking.said
+    asking = Terminal(owner, "approve", card["id"])
+    asking.answers("Allow this, once?", "y")
+    assert asking.ends() == 0, asking.said
+
+
+def test_a_dropped_file_starts_an_accepted_job_once(owner: Person, tmp_path: Path) -> None:
+    path = owner.folder / "jobs" / "errand.md"
+    owner.employs("errand")
+    (owner.folder / "jobs" / "inbox").mkdir()
+    text = path.read_text().replace(
+        "budget:", "sources:\n  inbox: ./inbox\ntriggers:\n  - {drop: inbox, still: 0 s}\nbudget:"
+    )
+    path.write_text(text)
+    owner.does(
+        "jobs",
+        "accept",
+        "errand",
+        "--digest",
+        owner.types("jobs", "check", "errand", "--json").value["digest"],
+    )
+    by_hand = owner.types("run", "errand")
+    assert (by_hand.code, "not started by hand" in by_hand.err) == (3, True)
+    watching = Terminal(owner, "watch")
+    (owner.folder / "jobs" / "inbox" / "a.txt").write_text("hello")
+    watching.answers("waits for you", "\x03")
+    watching.ends()
+    assert [run["trigger"] for run in owner.types("runs", "--json").value] == ["drop"]
