@@ -1,12 +1,9 @@
 """How answers look: aligned columns, times, amounts, short ids. Pure text, so that it needs no library."""
 
-import shutil
 import time
 from collections.abc import Iterable, Sequence
 
-from freehold.base.ids import short
-
-__all__ = ["ago", "amount", "clock", "cpu", "pairs", "plural", "short", "table", "wrapped"]
+__all__ = ["ago", "amount", "clock", "cpu", "pairs", "plural", "table", "wrapped"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> str:
@@ -37,6 +34,7 @@ def pairs(rows: Iterable[tuple[str, object]]) -> str:
 
 def wrapped(text: str, indent: str = "") -> str:
     """Return text broken to the terminal's width."""
+    import shutil
     import textwrap
 
     columns = min(shutil.get_terminal_size().columns, 110)

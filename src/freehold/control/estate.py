@@ -7,8 +7,6 @@ everything else in the folder belongs to the rooms that keep it.
 import contextlib
 import os
 import re
-import secrets
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -83,6 +81,8 @@ def choose_folder(given: Path | None) -> Path:
 
 def open_estate(folder: Path) -> Estate:
     """Return the estate in ``folder``; raises BadInput when there is none or it is of a newer format."""
+    import tomllib
+
     path = folder / FILE_NAME
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -119,6 +119,8 @@ def _read(folder: Path, path: Path, values: dict[str, Any]) -> Estate:
 
 def make_estate(folder: Path, *, name: str, store: str = "") -> Estate:
     """Make the folder of a new estate; raises BadInput where something is in the way, Unavailable."""
+    import secrets
+
     if not _NAME.fullmatch(name):
         raise BadInput(
             f"{name!r} cannot be an estate's name.", remedy="Use letters, digits, spaces, `.`, `-` and `_`."
