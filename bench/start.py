@@ -5,7 +5,8 @@
 Each round starts `python -c pass`, `freehold --help` and `freehold status` (against a running daemon) in turn,
 as whole processes, so that what else the machine does falls on all three alike. Keys: `python_ms`, `help_ms`,
 `status_ms` (medians), the same with `_min_ms`, `runner_ready_ms` (median over takes from a filled pool) and
-`runner_ready_max_ms`; with `--idle-minutes` also `idle_rss_mb`, `idle_slope_kb_per_min`, `idle_cpu_percent`, `idle_commits`.
+`runner_ready_max_ms`; with `--idle-minutes` also `idle_rss_mb`, `idle_slope_kb_per_min`,
+`idle_cpu_percent`, `idle_commits`.
 """
 
 import argparse

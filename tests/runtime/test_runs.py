@@ -52,7 +52,9 @@ async def test_a_failed_item_is_set_aside_and_the_rest_goes_on(estate: Throwaway
     assert estate.result(document) == sum(range(10)) - 7
 
 
-async def test_a_mail_waits_for_its_approval_and_is_sent_once(estate: ThrowawayEstate, tmp_path: Path) -> None:
+async def test_a_mail_waits_for_its_approval_and_is_sent_once(
+    estate: ThrowawayEstate, tmp_path: Path
+) -> None:
     with SmtpServer(tmp_path / "smtp") as server:
         job = synthetic_job(
             sends(),
@@ -76,7 +78,9 @@ async def test_a_mail_waits_for_its_approval_and_is_sent_once(estate: ThrowawayE
         assert len(server.taken()) == 1
 
 
-async def test_a_mail_to_a_stranger_is_refused_with_what_would_have_allowed_it(estate: ThrowawayEstate) -> None:
+async def test_a_mail_to_a_stranger_is_refused_with_what_would_have_allowed_it(
+    estate: ThrowawayEstate,
+) -> None:
     job = synthetic_job(
         sends("stranger@elsewhere.example"),
         may=(right("mail.send", TO),),
@@ -85,7 +89,9 @@ async def test_a_mail_to_a_stranger_is_refused_with_what_would_have_allowed_it(e
     await estate.employ(job)
     document = await estate.run(job)
     assert document.state == "failed"
-    refusals = [e for e in estate.rooms.store.entries_of_run(document.id) if e.draft.kind is EntryKind.REFUSAL]
+    refusals = [
+        e for e in estate.rooms.store.entries_of_run(document.id) if e.draft.kind is EntryKind.REFUSAL
+    ]
     (entry,) = refusals
     private = estate.rooms.ledger.open_payload(entry)
     assert private is not None
@@ -137,7 +143,9 @@ async def test_a_freeze_stops_a_fan_out_and_a_thaw_lets_it_go_on(estate: Throwaw
     run = await estate.engine.start(job, {})
     await until(lambda: estate.rooms.store.size() > 200)
     rooms = estate.rooms
-    await rooms.ledger.commit(rooms.freezes.freeze("job:synthetic", "stop", by="anna", at_us=rooms.ledger.now_us()))
+    await rooms.ledger.commit(
+        rooms.freezes.freeze("job:synthetic", "stop", by="anna", at_us=rooms.ledger.now_us())
+    )
     await until(lambda: estate.pool.in_use == 0)
     live = estate.engine.live(run)
     assert live is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from freehold.base import Clock, Json, SystemClock
+from freehold.base import Clock, SystemClock
 from freehold.kernel import people
 from freehold.kernel.card import Card
 from freehold.kernel.gate import Gate
@@ -152,7 +152,7 @@ class ThrowawayEstate:
 
 
 def synthetic_job(
-    params: dict[str, Json],
+    params: dict[str, Any],
     *,
     may: tuple[Right, ...] = (),
     grades: dict[Category, Grade] | None = None,
