@@ -243,7 +243,7 @@ class Budget:
 
     def pause(self, run: str, now_us: int) -> Change:
         """Stop the run's clock: it is paused by a person, or waits for nothing but people."""
-        return self._clock(run, paused_us=now_us)
+        return self._clock(run, paused_us=self.accounts(run).paused_us or now_us)
 
     def resume(self, run: str, now_us: int) -> Change:
         """Let the run's clock go on."""

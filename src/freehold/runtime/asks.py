@@ -40,6 +40,7 @@ class Asks:
         self, house: House, scope: Scope, job: Job, trouble: Callable[[FreeholdError], None]
     ) -> None:
         self.waiting: dict[str, tuple[str, int]] = {}
+        self.parked_any = False
         self._house = house
         self._scope = scope
         self._job = job
@@ -152,6 +153,7 @@ class Asks:
     def _park(self, session: Session, call: Call, message: m.Perform, card: str) -> None:
         call.parked.add(card)
         self.waiting[card] = (call.node, call.item)
+        self.parked_any = True
         self._parked[card] = (session, call, message)
         self._house.publish(self._scope.run, {"event": "card", "card": card})
         asyncio.get_running_loop().call_later(PARK_GRACE_S, self._unload, call)

@@ -65,7 +65,7 @@ class Engine:
         self._policy_of = policy_of
         self._most = most
         self._live: dict[str, LiveRun] = {}
-        self._queue: deque[tuple[str, Job]] = deque()
+        self._queue: deque[tuple[str, Job | None]] = deque()
         self._documents: dict[str, RunDocument] = {}
         self._work: set[asyncio.Task[Any]] = set()
         self._waiters: dict[str, list[asyncio.Future[RunDocument]]] = {}
@@ -132,27 +132,43 @@ class Engine:
         self._next()
 
     def _next(self) -> None:
-        """Begin queued runs while there is room."""
-        while self._queue and len(self._live) - len(self._resting) < self._most and not self._closing:
+        """Begin queued runs while there is room; a run that stands or waits for people takes up none."""
+        while self._queue and not self._closing and self._busy() < self._most:
             run, job = self._queue.popleft()
-            self._spawn(self._begin(run, job))
+            try:
+                found = job or self.job_of(run)
+                live = LiveRun(
+                    self._house, self._scope(self._documents[run], found), found, self._ended, self._waits
+                )
+            except FreeholdError as error:
+                self._spawn(self._end(run, "failed", str(error)))
+                continue
+            self._live[run] = live
+            live.spawn(self._begin(live, resumed=job is None))
 
-    async def _begin(self, run: str, job: Job, *, resumed: bool = False) -> None:
-        document = self._documents[run]
-        scope = self._scope(document, job)
-        live = self._live[run] = LiveRun(self._house, scope, job, self._ended, self._waits)
-        self._set(run, state="running")
-        known = self._rooms.store.actions_of_run(run) if resumed else []
-        parked = {}
-        for kept in self._rooms.store.documents(PARKED, state=run) if resumed else ():
-            place = decode(kept.body)
-            parked[kept.key] = (str(place["node"]), int(place["item"]))
-        open_cards = {card.id for card in self._rooms.cards.waiting(self._rooms.ledger.now_us())}
-        try:
-            await live.begin(known, {card: place for card, place in parked.items() if card in open_cards})
-        except FreeholdError as error:
-            self._house.trouble(run, error)
-            live.halt("store" if isinstance(error, StoreFailed) else "trouble")
+    def _busy(self) -> int:
+        return sum([not live.halted and run not in self._resting for run, live in self._live.items()])
+
+    async def _begin(self, live: LiveRun, *, resumed: bool) -> None:
+        """Let a run begin, or go on from its records."""
+        run = live.scope.run
+        if run not in self._resting:
+            self._set(run, state="running")
+        if resumed:
+            await live.begin(self._rooms.store.actions_of_run(run), self._parked(run))
+        else:
+            await live.begin([], {})
+
+    def _parked(self, run: str) -> dict[str, tuple[str, int]]:
+        """Return which steps of a run its open cards hold up."""
+        now_us = self._rooms.ledger.now_us()
+        waiting = {card.id for card in self._rooms.cards.waiting(now_us) if card.run == run}
+        found = {}
+        for kept in self._rooms.store.documents(PARKED, state=run) if waiting else ():
+            if kept.key in waiting:
+                place = decode(kept.body)
+                found[kept.key] = (str(place["node"]), int(place["item"]))
+        return found
 
     def _scope(self, document: RunDocument, job: Job) -> Scope:
         rooms = self._rooms
@@ -185,18 +201,12 @@ class Engine:
         ]
         for document in sorted(found, key=lambda one: one.id):
             self._documents[document.id] = document
-            if document.state == "paused":
-                continue
-            self._spawn(self._resume(document.id))
+            if document.state == "waiting":
+                self._resting.add(document.id)
+            if document.state != "paused":
+                self._queue.append((document.id, None))
+        self._next()
         return len(found)
-
-    async def _resume(self, run: str) -> None:
-        try:
-            job = self.job_of(run)
-        except FreeholdError as error:
-            await self._end(run, "failed", str(error))
-            return
-        await self._begin(run, job, resumed=True)
 
     def job_of(self, run: str) -> Job:
         """Return the job that a run pinned; raises Refused when it was forgotten with its subject."""
@@ -226,7 +236,8 @@ class Engine:
         """Return all runs, oldest first."""
         stored = self._rooms.store.documents(RUNS)
         found = {one.key: msgspec.json.decode(one.body, type=RunDocument) for one in stored}
-        return [found[key] for key in sorted(found | self._documents)]
+        found |= self._documents
+        return [found[key] for key in sorted(found)]
 
     def live(self, run: str) -> LiveRun | None:
         """Return the run while it is being carried out."""
@@ -240,7 +251,7 @@ class Engine:
         if live is not None:
             await live.cancel()
         else:
-            self._queue = deque(item for item in self._queue if item[0] != run)
+            self._unqueue(run)
             await self._end(run, "cancelled", "Cancelled by a person.")
         await self.wait(run)
 
@@ -253,7 +264,10 @@ class Engine:
         live = self._live.get(run)
         if live is not None:
             live.halt("paused")
+        self._unqueue(run)
+        self._resting.discard(run)
         await self._store(run, state="paused")
+        self._next()
 
     async def resume(self, run: str, by: str) -> None:
         """Let a paused run go on."""
@@ -264,8 +278,20 @@ class Engine:
         await self._rooms.ledger.commit(
             change.join(self._rooms.budget.resume(run, self._rooms.ledger.now_us()))
         )
-        await self._store(run, state="running")
-        self._again(run)
+        live = self._live.get(run)
+        await self._store(run, state="queued" if live is None else "running")
+        if live is None:
+            self._queue.append((run, None))
+            self._next()
+        elif live.halted == "paused":
+            live.go_on()
+            for card in set(live.waiting) - set(self._parked(run)):
+                live.decided(card)
+        else:
+            self._spawn(self._again(run, live))
+
+    def _unqueue(self, run: str) -> None:
+        self._queue = deque(item for item in self._queue if item[0] != run)
 
     def decided(self, card: str) -> None:
         """Tell the run whose card was decided; a run that is not live finds it when it is taken up."""
@@ -279,20 +305,25 @@ class Engine:
             job = live.job
             if (
                 live.halted == "frozen"
+                and self._documents[run].state != "paused"
                 and self._rooms.freezes.reason(job.agent, job.name, "step.run") is None
             ):
-                self._again(run)
+                self._spawn(self._again(run, live))
 
     def reopened(self) -> None:
         """Take up the runs that the store's failure halted."""
         for run, live in list(self._live.items()):
             if live.halted == "store":
-                self._again(run)
+                self._spawn(self._again(run, live))
 
-    def _again(self, run: str) -> None:
-        """Carry a run on from its records."""
-        self._live.pop(run, None)
-        self._spawn(self._resume(run))
+    async def _again(self, run: str, live: LiveRun) -> None:
+        """Carry a run on from its records, once what it had begun has one."""
+        live.halted = "leaving"
+        await live.quiet()
+        if self._live.get(run) is live:
+            del self._live[run]
+            self._queue.append((run, None))
+            self._next()
 
     def _frozen(self, frozen: Frozen) -> None:
         """Something was frozen, this very moment: kill its runners, start nothing more of it."""
@@ -313,6 +344,8 @@ class Engine:
         if whether == (run in self._resting) or self._closing:
             return
         (self._resting.add if whether else self._resting.discard)(run)
+        if run not in self._documents or self._documents[run].state == "paused":
+            return
         self._spawn(self._clock(run, whether))
         self._next()
 
@@ -350,7 +383,10 @@ class Engine:
         head = {"run": run, "state": state}
         note = Note("run.ended", head, {"message": message}, self._subjects(live), run)
         drops: list[Put | Drop] = [
-            Drop(PARKED, kept.key) for kept in rooms.store.documents(PARKED, state=run)
+            Drop(PARKED, kept.key)
+            for kept in (
+                rooms.store.documents(PARKED, state=run) if live is None or live.asks.parked_any else ()
+            )
         ]
         change = Change([note], [*drops, self._put(document)]).join(rooms.budget.close_run(run, now_us))
         change = change.join(rooms.cards.withdraw(run, "The run has ended."))

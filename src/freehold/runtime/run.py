@@ -5,8 +5,9 @@ contents of the steps that are running now. The engine makes it, starts it, and 
 """
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ class LiveRun:
         self.halted = ""
         self.failures: dict[tuple[str, int], int] = {}
         self.messages: dict[tuple[str, int], str] = {}
-        self.asks = Asks(house, scope, job, self._trouble)
+        self.asks = Asks(house, scope, job, self.trouble)
         self.runners = Runners(house, scope.run, job, self.asks.take)
         self._ended = ended
         self._waits = waits
@@ -62,6 +63,7 @@ class LiveRun:
         self._restored: dict[str, dict[int, int]] = {}
         self._changed: dict[str, NodeState] = {}
         self._telling: asyncio.TimerHandle | None = None
+        self._rests = False
         self._sources = house.sources_of(scope.run, job)
         self.workspace = house.make_workspace(scope.run)
 
@@ -85,17 +87,16 @@ class LiveRun:
         for action in known:
             if action.item not in self._restored.get(action.node, ()):
                 self.scope.known[action.action] = action
-        self.asks.waiting = parked
+        self.asks.waiting, self.asks.parked_any = parked, bool(known)
         try:
             plan = await self._plan()
-        except Refused as error:
+        except StoreFailed:
+            raise
+        except FreeholdError as error:
             if error.code == "refused.frozen":
                 self.halt("frozen")
-                return
-            self._finish("failed", str(error))
-            return
-        except FreeholdError as error:
-            self._finish("failed", str(error))
+            elif self.halted in ("", "paused"):
+                self._finish("failed", str(error))
             return
         self.graph = Graph(plan)
         self.runners.wanted = plan.runners
@@ -145,15 +146,18 @@ class LiveRun:
         try:
             self._open_nodes(graph)
         except StoreFailed as error:
-            self._trouble(error)
+            self.trouble(error)
             return
         self._start_steps(graph)
         if graph.settled:
             self._finish(*self._verdict(graph))
-        elif graph.active == 0 and not self._retries and graph.parked:
+            return
+        rests = graph.active == 0 and not self._retries and graph.parked > 0
+        self._waits(self, rests)
+        if rests and not self._rests:
             self.runners.release()
-            self._waits(self, True)
             self.house.publish(self.scope.run, {"event": "waiting", "cards": sorted(self.waiting)})
+        self._rests = rests
 
     def _start_steps(self, graph: Graph) -> None:
         """Take steps from the end of the plan first, so that a fan-out is worked off before it widens."""
@@ -166,7 +170,7 @@ class LiveRun:
                 if item is None:
                     break
                 active += 1
-                self._spawn(self._step(state, item))
+                self.spawn(self._step(state, item))
 
     def _affordable(self, state: NodeState) -> bool:
         rooms = self.house.rooms
@@ -207,7 +211,8 @@ class LiveRun:
             )
         return total
 
-    def _spawn(self, work: Any) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do a part of the run's work; what it raises is trouble."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
@@ -215,9 +220,7 @@ class LiveRun:
     def _task_done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.house.trouble(self.scope.run, error)
-            if not self._over:
-                self.halt("trouble")
+            self.trouble(error)
 
     async def _step(self, state: NodeState, item: int) -> None:
         """Carry out one item of a node and move the graph by what its record says."""
@@ -232,7 +235,7 @@ class LiveRun:
         except StoreFailed as error:
             state.stop(item, ItemState.PENDING)
             state.offer(item)
-            self._trouble(error)
+            self.trouble(error)
             return
         except FreeholdError as error:
             record = Record("", "not_done", code=error.code, message=str(error))
@@ -276,12 +279,11 @@ class LiveRun:
         left_us = self.house.rooms.budget.left_us(self.scope.run, self.house.rooms.ledger.now_us())
         if left_us is not None and left_us < limit_s * 1_000_000:
             limit_s = left_us / 1_000_000
-        timer = asyncio.get_running_loop().call_later(limit_s, _too_late, call)
+        timer = asyncio.get_running_loop().call_later(limit_s, _too_late, session, call)
         try:
             session.handle.send(ask)
             message = await call.future
         except TimeoutError:
-            session.cancel(call)
             if not session.calls:
                 session.end()
             return Outcome("not_done", message=f"The step took longer than {limit_s:g} s.")
@@ -352,16 +354,23 @@ class LiveRun:
         may_help = record.status != "refused" and (call is None or call.retry is not False)
         if may_help and tried <= max(state.node.retries, 2 if call is not None and call.retry is None else 0):
             state.stop(item, ItemState.PENDING)
-            self._later(min(MAX_BACKOFF_S, 0.1 * 4 ** (tried - 1)) * random.uniform(0.5, 1.0), state, item)
+            self._later(
+                min(MAX_BACKOFF_S, 0.1 * 4 ** (tried - 1)) * random.uniform(0.5, 1.0), state, item, call
+            )
             return
         if len(self.messages) < MAX_MESSAGES:
             self.messages[key] = record.message
         self._forget(state.node.id, item, call)
         graph.settle(state, item, ItemState.FAILED)
 
-    def _later(self, delay_s: float, state: NodeState, item: int) -> None:
+    def _later(self, delay_s: float, state: NodeState, item: int, call: Call | None) -> None:
+        """Offer an item again after a while, and not before what its last attempt had asked for is over."""
+
         def again() -> None:
             self._retries.pop(timer, None)
+            if call is not None and call.performing:
+                self._later(delay_s, state, item, call)
+                return
             state.offer(item)
             self.pump()
 
@@ -379,7 +388,8 @@ class LiveRun:
 
     def decided(self, card: str) -> None:
         """A person decided a card: ask the gate again, in the same step or in the step started anew."""
-        self._waits(self, False)
+        if self.halted:
+            return  # whoever lets it go on says so again
         place = self.asks.decided(card)
         if place is not None and self.graph is not None:
             state = self.graph.nodes.get(place[0])
@@ -387,11 +397,15 @@ class LiveRun:
                 state.offer(place[1])
         self.pump()
 
-    def _trouble(self, error: FreeholdError) -> None:
-        """The gate could not carry an action through: the store stopped, or our own mistake."""
+    def trouble(self, error: BaseException) -> None:
+        """Something could not be carried through: the store stopped, or the mistake is our own."""
         self.house.trouble(self.scope.run, error)
-        if not self._over:
-            self.halt("store" if isinstance(error, StoreFailed) else "trouble")
+        if self._over:
+            return
+        if isinstance(error, StoreFailed):
+            self.halt("store")
+        else:
+            self._finish("failed", f"Something went wrong inside Freehold ({error}); see the daemon's log.")
 
     # ---- stopping ------------------------------------------------------------------------------------
 
@@ -408,12 +422,25 @@ class LiveRun:
                 asyncio.get_running_loop().call_later(self.house.grace_s(), self.asks.break_off)
         self.house.publish(self.scope.run, {"event": "halted", "why": why})
 
+    def go_on(self) -> None:
+        """Start steps again after a pause."""
+        if self.halted == "paused":
+            self.halted = ""
+            self._rests = False
+            self.pump()
+
     async def cancel(self) -> None:
         """End the run: runners are killed; effects in flight get their grace, and are unknown after it."""
         self.halt("cancelled")
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self.house.grace_s() + 5.0)
+        await self.quiet()
         self._finish("cancelled", "Cancelled by a person.")
+
+    async def quiet(self) -> None:
+        """Wait until nothing is under way any more: what was begun has its record, or its grace is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.house.grace_s() + 5.0):
+                while left := self._tasks | self.runners.under_way:
+                    await asyncio.wait(left)
 
     def _finish(self, state: str, message: str) -> None:
         if not self._over:
@@ -446,6 +473,7 @@ def _most(node: Node) -> Cost:
     return Cost(actions=1, cpu_us=node.cpu_s * 1_000_000)
 
 
-def _too_late(call: Call) -> None:
+def _too_late(session: Session, call: Call) -> None:
     if not call.future.done():
         call.future.set_exception(TimeoutError())
+        session.cancel(call)

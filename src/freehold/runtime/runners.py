@@ -28,6 +28,7 @@ class Runners:
         self._take = take
         self._opening = asyncio.Lock()
         self._logged = 0
+        self._leaving: set[asyncio.Future[None]] = set()
 
     def idle(self) -> Session | None:
         """Return the runner with the least to do; None while the plan wants another one."""
@@ -44,7 +45,9 @@ class Runners:
             idle = self.idle()
             if idle is not None:
                 return idle
-            self.sessions = [session for session in self.sessions if session.lost is None]
+            for lost in [session for session in self.sessions if session.lost is not None]:
+                self._leaving |= lost.under_way
+                self.sessions.remove(lost)
             session = Session(await self._house.pool.take(), self._take, self._progress, self._log)
             try:
                 message = self._house.load_message(self._run, self._job)
@@ -61,9 +64,16 @@ class Runners:
             self.sessions.append(session)
             return session
 
+    @property
+    def under_way(self) -> set[asyncio.Future[None]]:
+        """What steps asked for that is still being done, also for runners that are gone."""
+        self._leaving = {task for task in self._leaving if not task.done()}
+        return self._leaving.union(*(session.under_way for session in self.sessions))
+
     def release(self) -> None:
-        """Kill them all."""
+        """Kill them all; what they asked for goes on to its record."""
         for session in self.sessions:
+            self._leaving |= session.under_way
             session.end()
         self.sessions = []
 

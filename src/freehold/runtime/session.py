@@ -222,6 +222,11 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @property
+    def under_way(self) -> set[asyncio.Future[None]]:
+        """What of its requests is still being taken to the gate; effects go on when the runner is gone."""
+        return self._tasks
+
     def take_again(self, call: Call, message: m.Perform) -> None:
         """Take a request that had waited for a person to the gate once more."""
         if self.lost is None and call.number in self.calls:
