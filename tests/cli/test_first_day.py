@@ -131,6 +131,7 @@ def test_a_run_as_a_page_loads_nothing_and_escapes_what_it_shows(owner: Person, 
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "stranger@example.net" in page
     assert "default-src 'none'" in page
+    assert "<svg" in page
 
 
 def test_grants_stand_for_a_card_once(owner: Person) -> None:

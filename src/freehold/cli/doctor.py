@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import sqlite3
 import stat
 import sys
 import tempfile
@@ -25,7 +24,6 @@ app: typer.Typer = noun("The doctor")
 
 FREE_BYTES: Final = 500 << 20
 SLOW_FSYNC_S: Final = 0.02
-SQLITE: Final = (3, 37, 0)
 PACKAGES: Final = ("cedarpy", "cryptography", "msgspec", "sqlalchemy", "alembic", "yaml", "rich")
 READING: Final = ("rapidocr", "onnxruntime", "cv2", "PIL", "pypdfium2")
 
@@ -162,30 +160,12 @@ def _private(estate: Estate) -> Iterator[Finding]:
 
 
 def _store(estate: Estate) -> Iterator[Finding]:
-    if "://" in estate.store and not estate.store.startswith("sqlite:"):
-        yield _postgres(estate.store)
-        return
-    if sqlite3.sqlite_version_info < SQLITE:
-        yield Finding("store", "bad", f"SQLite {sqlite3.sqlite_version} is too old.", "Use a newer Python.")
-    else:
-        yield Finding("store", "good", f"SQLite {sqlite3.sqlite_version} in {estate.store}")
-
-
-def _postgres(address: str) -> Finding:
-    if importlib.util.find_spec("psycopg") is None:
-        return Finding(
-            "store", "bad", "PostgreSQL needs psycopg, which is missing.", "pip install 'freehold[postgres]'"
-        )
-    import psycopg
+    from freehold.store.probe import probe
 
     try:
-        with psycopg.connect(address, connect_timeout=5) as connection:
-            return Finding("store", "good", f"PostgreSQL {connection.info.server_version // 10_000} answers")
-    except psycopg.Error as error:
-        said = str(error).strip().splitlines() or ["no answer"]
-        return Finding(
-            "store", "bad", f"PostgreSQL does not answer: {said[0]}", "Check `store` in estate.toml."
-        )
+        yield Finding("store", "good", probe(estate.store))
+    except FreeholdError as error:
+        yield Finding("store", "bad", error.message, error.remedy)
 
 
 def _daemon(desk: Desk) -> Iterator[Finding]:

@@ -180,7 +180,8 @@ class RunView:
 
     def _plan(self, entry: Entry) -> list[dict[str, Any]]:
         try:
-            plan = decode(self._desk.house.records.value(entry.index).data)
+            planned = decode(self._desk.house.records.value(entry.index).data)
+            plan = planned.get("plan", planned)
             return [
                 {
                     "node": node["id"],
@@ -188,7 +189,7 @@ class RunView:
                 }
                 for node in plan["nodes"]
             ]
-        except (FreeholdError, KeyError, TypeError):
+        except (FreeholdError, AttributeError, KeyError, TypeError):
             return []
 
 
