@@ -29,7 +29,10 @@ _FROM_COURIER: Final = m.decoder(m.FromCourier)
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """One delivery: which way out, the connection to open, what to say, and the contents by name."""
+    """One delivery: which way out, the connection to open, what to say, and the contents by name.
+
+    ``held`` is asked when its turn has come and the connection is open: a sentence where it may no longer begin.
+    """
 
     kind: Kind
     host: str
@@ -38,6 +41,7 @@ class Errand(msgspec.Struct, frozen=True):
     request: dict[str, Any]
     contents: Mapping[str, bytes] = {}
     timeout_s: float = 30.0
+    held: Callable[[], str | None] = lambda: None
 
 
 class Couriers:
@@ -70,6 +74,9 @@ class Couriers:
             except Unavailable as error:
                 return m.Delivered(0, "not_done", {"phase": "connect"}, error.message)
             with connection:
+                why = errand.held()
+                if why is not None:
+                    return m.Delivered(0, "not_done", {"phase": "held"}, why)
                 return await way.carry(errand, connection)
 
     @property

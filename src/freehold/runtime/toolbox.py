@@ -4,6 +4,7 @@ An effect inside the estate is made here, in the daemon; one on the world outsid
 names a tool and brings arguments; nothing else that it says is believed.
 """
 
+import functools
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -78,7 +79,8 @@ class Toolbox:
         if name == "mail.send":
             return self._mail_tool(job)
         if name == "http.request":
-            return web.tool(job, args, self._rooms.settings.http_sink, self._asks_http)
+            ask = functools.partial(self._deliver, job)
+            return web.tool(job, args, self._rooms.settings.http_sink, ask)
         return self._tools.get(name)
 
     def effector(self, name: str, asker: Asker) -> Effector:
@@ -220,7 +222,7 @@ class Toolbox:
             sink=lambda args: settings.mail_sink(mail.recipients(args)),
             control=lambda args: tuple(("mail.send", address) for address in mail.recipients(args)),
             prepare=mail.prepare,
-            timeout_s=60.0,
+            timeout_s=None,  # the courier has its own; waiting for its turn is not part of the effect
         )
 
     async def _send_mail(self, asker: Asker, intent: Intent) -> Outcome:
@@ -236,21 +238,24 @@ class Toolbox:
         errand = Errand(
             "smtp", server.host, server.port, "mail.send", request, {"message": intent.prepared.data}, 45.0
         )
-        delivered = await self._couriers.deliver(errand)
+        delivered = await self._deliver(asker.job, errand)
         return Outcome(delivered.status, encode(delivered.value), spent=ONE, message=delivered.message)
 
     async def _file_mail(self, asker: Asker, intent: Intent) -> Outcome:
         return self._place(self._outbox / asker.job.name, f"{intent.action}.eml", intent.prepared.data)
 
     async def _request(self, asker: Asker, intent: Intent) -> Outcome:
-        delivered = await self._couriers.deliver(web.errand(intent))
+        delivered = await self._deliver(asker.job, web.errand(intent))
         label = Label(Integrity.STRANGER, Confidentiality.PUBLIC, (f"web:{web.host(intent.args)}",))
         return Outcome(
             delivered.status, encode(delivered.value), asker.label.join(label), ONE, delivered.message
         )
 
-    async def _asks_http(self, errand: Errand) -> Any:
-        return await self._couriers.deliver(errand)
+    async def _deliver(self, job: Job, errand: Errand) -> Any:
+        """Have an errand carried out; one that had to wait for its turn does not begin under a freeze."""
+        freezes = self._rooms.freezes
+        held = functools.partial(freezes.reason, job.agent, job.name, errand.tool)
+        return await self._couriers.deliver(msgspec.structs.replace(errand, held=held))
 
     # ---- the rest ------------------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ def tool(
         sink=lambda given: sink(str(given.get("method", "")), str(given.get("url", ""))),
         control=lambda given: (("http.request", str(given.get("url", ""))),),
         reconcile=reconcile if kind is EffectKind.RECONCILABLE else None,
-        timeout_s=60.0,
+        timeout_s=None,  # the courier has its own; waiting for its turn is not part of the effect
         settle_s=settle_s,
     )
 
