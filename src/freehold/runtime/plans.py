@@ -5,6 +5,7 @@ validated before anything is done, and fixed from then on. What is read later fi
 a node, and a node can use no tool that it did not name here.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -114,12 +115,12 @@ def read_plan(
         raise _wrong(f"it has {len(plan.nodes)} nodes; 1 to {MAX_NODES} are possible")
     if not 1 <= plan.runners <= MAX_RUNNERS:
         raise _wrong(f"it wants {plan.runners} runners; 1 to {MAX_RUNNERS} are possible")
-    names = [node.id for node in plan.nodes]
-    for name in names:
-        if names.count(name) > 1:
-            raise _wrong(f"two nodes are called {name!r}")
+    names = {node.id for node in plan.nodes}
+    if len(names) < len(plan.nodes):
+        name, _ = Counter(node.id for node in plan.nodes).most_common(1)[0]
+        raise _wrong(f"two nodes are called {name!r}")
     for node in plan.nodes:
-        _check_node(node, set(names), steps=steps, tools=tools, sources=sources)
+        _check_node(node, names, steps=steps, tools=tools, sources=sources)
     if plan.result and plan.result not in names:
         raise _wrong(f"its result {plan.result!r} is not a node")
     order(plan)
@@ -163,17 +164,20 @@ def _check_node(
 
 def order(plan: Plan) -> list[Node]:
     """Return the nodes so that each stands behind what it waits for; raises BadInput for a circle."""
-    left = {node.id: node for node in plan.nodes}
-    done: list[Node] = []
-    names: set[str] = set()
-    while left:
-        free = [node for node in left.values() if names.issuperset(node.upstream)]
-        if not free:
-            raise _wrong(f"its nodes wait for each other in a circle: {', '.join(sorted(left))}")
-        for node in free:
-            done.append(node)
-            names.add(node.id)
-            del left[node.id]
+    awaits = {node.id: set(node.upstream) for node in plan.nodes}
+    behind: dict[str, list[Node]] = {node.id: [] for node in plan.nodes}
+    for node in plan.nodes:
+        for name in awaits[node.id]:
+            behind[name].append(node)
+    done = [node for node in plan.nodes if not awaits[node.id]]
+    for node in done:
+        for other in behind[node.id]:
+            awaits[other.id].discard(node.id)
+            if not awaits[other.id]:
+                done.append(other)
+    if len(done) < len(plan.nodes):
+        left = sorted(name for name, names in awaits.items() if names)
+        raise _wrong(f"its nodes wait for each other in a circle: {', '.join(left)}")
     return done
 
 

@@ -31,6 +31,8 @@ PLAN_NODE: Final = "$plan"
 PLAN_LIMIT_S: Final = 60.0
 MAX_BACKOFF_S: Final = 60.0
 MAX_MESSAGES: Final = 100
+MAX_LOST: Final = 3
+"""How often a step is begun that loses its runner each time."""
 TELL_EVERY_S: Final = 0.05
 
 
@@ -109,12 +111,24 @@ class LiveRun:
             planned = msgspec.json.decode(house.records.value(done).data, type=Planned)
             self.runners.version = planned.version
             return house.read_plan(planned.plan, self.job, None)
-        session = await self.runners.get()
+        for _ in range(MAX_LOST):
+            plan, record = await self._ask_planner(await self.runners.get())
+            if plan is not None:
+                return plan
+            if record.code != "lost" or self.halted:
+                break
+        message = record.message or "The pack's planner gave no plan."
+        raise Refused(message, remedy=record.remedy, code=record.code or "refused.plan")
+
+    async def _ask_planner(self, session: Session) -> tuple[Plan | None, Record]:
+        """Have one runner plan; the record's code is ``lost`` where it was lost over it."""
+        house = self.house
         call = session.begin(PLAN_NODE, 0, house.job_label(self.job), frozenset())
         request = Request(
             self.scope, PLAN_NODE, 0, 0, house.step_tool, {"step": PLAN_NODE, "job": self.job.digest},
             session.label(call), max_cost=Cost(actions=1, cpu_us=house.plan_cpu_us),
         )  # fmt: skip
+        made: list[Plan] = []
 
         async def effect(intent: Intent) -> Outcome:
             ask = m.MakePlan(step=call.number, job=house.job_view(self.scope.run, self.job))
@@ -122,7 +136,7 @@ class LiveRun:
             if outcome.status != "done":
                 return outcome
             try:
-                house.read_plan(outcome.value, self.job, session.steps)
+                made.append(house.read_plan(outcome.value, self.job, session.steps))
             except BadInput as error:
                 return replace(outcome, status="not_done", value=b"null", message=str(error))
             planned = Planned(msgspec.Raw(outcome.value), session.version)
@@ -130,11 +144,10 @@ class LiveRun:
 
         record = await house.gate.perform(request, effect)
         session.finish(call)
-        if record.status != "done":
-            message = record.message or "The pack's planner gave no plan."
-            raise Refused(message, remedy=record.remedy, code=record.code or "refused.plan")
         self.runners.version = session.version
-        return house.read_plan(msgspec.json.decode(record.value, type=Planned).plan, self.job, None)
+        if record.status == "not_done" and session.lost is not None:
+            record = msgspec.structs.replace(record, code="lost")
+        return (made[-1] if record.status == "done" and made else None), record
 
     # ---- the walk ------------------------------------------------------------------------------------
 
@@ -352,7 +365,9 @@ class LiveRun:
             return
         tried = self.failures[key] = self.failures.get(key, 0) + 1
         may_help = record.status != "refused" and (call is None or call.retry is not False)
-        if may_help and tried <= max(state.node.retries, 2 if call is not None and call.retry is None else 0):
+        if may_help and tried <= max(
+            state.node.retries, MAX_LOST - 1 if call is not None and call.retry is None else 0
+        ):
             state.stop(item, ItemState.PENDING)
             self._later(
                 min(MAX_BACKOFF_S, 0.1 * 4 ** (tried - 1)) * random.uniform(0.5, 1.0), state, item, call
