@@ -117,7 +117,7 @@ MISTAKES = [
     ("mail.send: finance@example.com", "mail.sned: finance@example.com", 20, "can be allowed", "mail.send"),
     ("mail.send: finance@example.com", "mail.send: finance", 20, "not a mail address", "name@domain"),
     ("GET https", "FETCH https", 21, "HTTP right", "GET"),
-    ("GET https", "GET ftp", 21, "not a web address", "https://"),
+    ("GET https", "GET ftp", 21, "not a web address", "a host in plain ASCII"),
     ("[receipts, ledger]", "elsewhere", 19, "'elsewhere' is not a source", "`receipts`"),
     ("- read: [receipts, ledger]", "- change: receipts", 19, "is read-only", "access: change"),
     ("- read: [receipts, ledger]", "- read:", 19, "does not say what", "read: NAME"),
