@@ -49,6 +49,7 @@ TABLE: Final = (
     Entry("up", "house", HOUSE, "Start the daemon."),
     Entry("down", "house", HOUSE, "Stop the daemon; what was accepted goes on when it is up again."),
     Entry("status", "status", HOUSE, "Whether the daemon runs, and what it does."),
+    Entry("demo", "demo", HOUSE, "One real job through the gate, in a throw-away estate: a minute."),
     Entry("doctor", "doctor", HOUSE, "Look for what could be wrong on this machine."),
     Entry("completion", "completion", HOUSE, "Print the line that makes your shell complete commands."),
 )

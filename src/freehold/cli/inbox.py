@@ -87,7 +87,7 @@ def card_words(card: dict[str, Any]) -> str:
         for f in facts["lines"]
     ]
     rows += [
-        ("file", f"{a['name']}, {a['size']:,} bytes, SHA-256 {a['digest']}") for a in facts["attachments"]
+        ("file", f"{a['name']}, {a['size']:,} bytes\nSHA-256 {a['digest']}") for a in facts["attachments"]
     ]
     if rows:
         said.append(words.pairs(rows))

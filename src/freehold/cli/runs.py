@@ -118,7 +118,7 @@ def _words(run: dict[str, Any]) -> str:
                 ("waits for", ", ".join(short(card) for card in run["cards"])),
             ]
         ),
-        _section("Steps", words.table(("step", "items", "done", "failed", "cpu"), _steps(run), "")),
+        _section("Steps", words.table(("step", "begun", "done", "not done", "cpu"), _steps(run), "")),
         _section(
             "Effects", words.table(("action", "tool", "step", "outcome", "approved by"), _effects(run), "")
         ),

@@ -41,6 +41,8 @@ from freehold.sdk import (
 pack: Final = Pack("expense-audit", version="1.0")
 
 READERS: Final = 2
+READ_CPU_S: Final = 30
+"""What one file may burn, and what is charged for a reading that was killed: its own CPU is not known."""
 MAX_ATTACHED_BYTES: Final = 12 << 20
 _MEDIA_TYPES: Final = {"md": "text/markdown", "html": "text/html", "csv": "text/csv"}
 _GONE: Final = ("refused.changed", "not-found")
@@ -193,7 +195,7 @@ def plan(job: Job) -> Plan:
     made = Plan(runners=READERS)
     reading = made.add(
         read, each=f"source:{source}", tools=["source.read", "artifact.put"], concurrency=READERS,
-        cpu_s=60, timeout_s=300, retries=1,
+        cpu_s=READ_CPU_S, timeout_s=300, retries=1,
     )  # fmt: skip
     settled = made.add(
         settle, each=reading, tools=["question.ask"], params={"owner": job.get("owner", "")}, cpu_s=5
