@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ ENOUGH = 100
 
 def a_thousand_mails(port: int) -> Job:
     args = {"to": [TO], "subject": "Hello", "text": "The report."}
-    plan = [
+    plan: list[Any] = [
         {"step": "numbers", "params": {"count": 1_000}},
         {
             "step": "act",
