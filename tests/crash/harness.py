@@ -142,7 +142,7 @@ def _own(reports: Sequence[Report]) -> bool:
 
 
 def boundaries(harness: Harness, job: str) -> list[str]:
-    """Return every boundary that a run of a job passes when nothing happens to it; not that of an estate's first run."""
+    """Return every boundary that a run of a job passes when nothing happens to it (not an estate's first run)."""
     harness.life(job)
     ended, (report,) = harness.life(job)
     assert ended == Ended(0, 0)

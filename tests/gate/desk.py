@@ -249,7 +249,7 @@ class Desk:
         statement = people.make_statement(
             what, estate=ESTATE, by=key.human, about=card.id, digest=card.digest, content=said, at=now_us
         )
-        versions = (self.rooms.rules.version, card.policy)
+        versions = (self.rooms.rules.version_for(card.agent, card.job, card.owner), card.policy)
         change = self.rooms.cards.decide(card.id, key.sign(statement), said, now_us, versions, edited=edited)
         decided: Card = await self.commit(change)
         return decided

@@ -181,7 +181,9 @@ async def test_an_approval_that_was_used_is_not_used_again(desk: Desk) -> None:
     assert (await desk.perform(run, SENDS, effect)).status == "parked"
     assert desk.rooms.cards.get(card.id).state == "consumed"
     with pytest.raises(Refused):
-        desk.rooms.cards.consume(card.id, card.sends, 0, (desk.rooms.rules.version, ""))
+        desk.rooms.cards.consume(
+            card.id, card.sends, 0, (desk.rooms.rules.version_for(card.agent, card.job, card.owner), "")
+        )
 
 
 async def test_an_approval_expires(tmp_path: Any) -> None:
