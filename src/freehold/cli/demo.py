@@ -133,7 +133,8 @@ class Story:
         self._freehold("settings", "set", "own_domains", '["example.org"]')
         self._freehold("agents", "add", "audrey", "--owner", "anna")
         port = stage.serve_mail()
-        (stage.folder / "sources" / "receipts").mkdir(parents=True)
+        for folder in ("sources/receipts", "outbox/receipts"):
+            (stage.folder / folder).mkdir(parents=True)
         (stage.folder / "policy.md").write_bytes(b"")
         receipts = stage.samples()
         (made / "policy.md").replace(stage.folder / "policy.md")

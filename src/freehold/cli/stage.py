@@ -26,6 +26,7 @@ MARK: Final = "made-by-freehold-demo"
 SERVER_READY_S: Final = 30.0
 STOP_S: Final = 10.0
 LOOK_EVERY_S: Final = 0.05
+MAX_SAID: Final = 400
 
 
 class Said:
@@ -110,7 +111,7 @@ class Stage:
         if done.returncode == 130:
             raise KeyboardInterrupt
         if (done.returncode != 0) != fails:
-            said = (done.stderr or done.stdout).strip().removeprefix("freehold: ")
+            said = (done.stderr or done.stdout).strip().removeprefix("freehold: ")[:MAX_SAID]
             raise Unavailable(f"`freehold {' '.join(words)}` ended with {done.returncode}: {said}")
         return Said(done.returncode, done.stdout, done.stderr)
 
