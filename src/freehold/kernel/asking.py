@@ -7,6 +7,7 @@ from typing import Final
 
 from freehold.base.canonical import encode, encode_trusted
 from freehold.kernel.card import Ask, Card, Kind, Role
+from freehold.kernel.cards import Versions
 from freehold.kernel.change import Change
 from freehold.kernel.facts import Fact, Facts, read_back, visible
 from freehold.kernel.grades import Category, Grade, grade_for
@@ -44,8 +45,8 @@ class Asking:
         elif grade is Grade.ASK:
             self._decide(request, judgement, attempt, "approval")
 
-    def _versions(self, request: Request) -> tuple[str, str]:
-        return self._rooms.rules.version, request.scope.policy_digest
+    def _versions(self, request: Request) -> Versions:
+        return rules_and_policy(self._rooms, request)
 
     def _decide(self, request: Request, judgement: Judgement, attempt: int, kind: Kind) -> None:
         cards, now_us, ready = self._rooms.cards, self._rooms.ledger.now_us(), judgement.ready
@@ -149,6 +150,12 @@ class Asking:
         }  # fmt: skip
         sealed = self._rooms.sealer.seal(encode(facts.plain()), subjects)
         return Put(REPORTS, ready.action, encode({**row, "facts": sealed.decode()}), "unread")
+
+
+def rules_and_policy(rooms: Rooms, request: Request) -> Versions:
+    """Return the versions that a card about this action is bound to: its own rules', and its policy's."""
+    principals, scope = request.scope.principals, request.scope
+    return rooms.rules.version_for(principals.agent, scope.job, principals.owner), scope.policy_digest
 
 
 def facts_of(request: Request, ready: Ready, question: Question | None) -> Facts:

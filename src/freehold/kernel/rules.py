@@ -162,11 +162,20 @@ class Rules:
 
     @property
     def version(self) -> str:
-        """A digest of every stored rule, the same after a restart; approvals are bound to it."""
+        """A digest of every stored rule, the same after a restart."""
         if not self._version:
             text = b"\0".join(_body(self._sets[key]) for key in sorted(self._sets))
             self._version = hashlib.sha256(text).hexdigest()
         return self._version
+
+    def version_for(self, agent: str, job: str, owner: str) -> str:
+        """Return a digest of the rules that this agent's work in this job stands on; cards are bound to it.
+
+        Another job's rules are not among them, so that employing somebody else makes no waiting card stale.
+        """
+        keys = ("estate", f"job:{job}", f"agent:{agent}", f"human:{owner}")
+        text = b"\0".join(_body(self._sets[key]) for key in keys if key in self._sets)
+        return hashlib.sha256(text).hexdigest()
 
     def all(self) -> list[Rule]:
         """Return every stored rule, by holder and number."""

@@ -12,7 +12,7 @@ import msgspec
 
 from freehold.base import Corrupt, Refused
 from freehold.base.canonical import decode, encode
-from freehold.kernel.asking import PARKED
+from freehold.kernel.asking import PARKED, rules_and_policy
 from freehold.kernel.card import Ask, Card
 from freehold.kernel.facts import Fact, Facts
 from freehold.kernel.pen import NO_COST, Pen
@@ -127,7 +127,7 @@ class Settlement:
         draft = self._pen.result(request, intent, outcome, reserved, charge)
         change = None
         if extra is not None:
-            versions = (rooms.rules.version, request.scope.policy_digest)
+            versions = rules_and_policy(rooms, request)
             change = rooms.cards.consume(extra.id, extra.sends, rooms.ledger.now_us(), versions)
         approval = self._approval_of(request, intent) if outcome.status == "not_done" else None
         if approval is not None:
@@ -166,7 +166,7 @@ class Settlement:
     async def _ask(self, request: Request, ready: Ready, intent: Intent) -> Settled:
         """Have a person say whether it happened; it is never repeated by itself."""
         rooms, scope = self._rooms, request.scope
-        versions = (rooms.rules.version, scope.policy_digest)
+        versions = rules_and_policy(rooms, request)
         about = f"{intent.action}{intent.attempt:08x}"[-32:]
         card = rooms.cards.find(about, ready.asked, rooms.ledger.now_us(), versions, kind="question")
         if card is not None and card.state == "answered":

@@ -73,4 +73,5 @@ class Caretaker:
         return gone
 
     def _versions(self, card: Card) -> tuple[str, str]:
-        return self._kernel.rooms.rules.version, self._policy_of(card.run, card.policy)
+        version = self._kernel.rooms.rules.version_for(card.agent, card.job, card.owner)
+        return version, self._policy_of(card.run, card.policy)

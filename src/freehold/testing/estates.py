@@ -144,7 +144,7 @@ class ThrowawayEstate:
         statement = people.make_statement(
             what, estate=ESTATE, by=OWNER, about=card.id, digest=card.digest, content=said, at=now_us
         )
-        versions = (self.rooms.rules.version, card.policy)
+        versions = (self.rooms.rules.version_for(card.agent, card.job, card.owner), card.policy)
         change = self.rooms.cards.decide(card.id, self.key.sign(statement), said, now_us, versions)
         decided: Card = await self.rooms.ledger.commit(change)
         self.engine.decided(card.id)

@@ -88,7 +88,8 @@ class Desk:
 
     def versions_of(self, card: Card) -> Versions:
         """The rules' version of now and the digest that a card's policy has now."""
-        return self.rooms.rules.version, self.policy_now(card.run, card.policy)
+        version = self.rooms.rules.version_for(card.agent, card.job, card.owner)
+        return version, self.policy_now(card.run, card.policy)
 
     def is_steward(self, human: str) -> bool:
         """Whether a human may change everything: who has the right to everything, as the first one does."""
