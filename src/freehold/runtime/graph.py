@@ -236,6 +236,17 @@ class Graph:
         state.move(0, outcome)
         self._look(state)
 
+    def result_index(self) -> int:
+        """Return where the journal holds the result of the plan's last node; -1 where there is none."""
+        last = self.nodes.get(self.plan.result)
+        return last.results[0] if last is not None and last.total else -1
+
+    @property
+    def lacks_its_result(self) -> bool:
+        """Whether the node that gives the plan's result has failed or was skipped."""
+        last = self.nodes.get(self.plan.result)
+        return last is not None and (last.barred or not (last.fans_out or last.states[0] == ItemState.DONE))
+
     @property
     def settled(self) -> bool:
         """Whether nothing is left to do."""

@@ -99,7 +99,10 @@ class House:
     def sources_of(self, run: str, job: Job) -> Sources:
         """Return where a run's inputs are read from."""
         return Sources(
-            self.records, lambda source, item: self._pinned(run, source, item), self.job_label(job)
+            self.records,
+            lambda source: self.pins(run, source),
+            lambda source, item: self._pinned(run, source, item),
+            self.job_label(job),
         )
 
     def _pinned(self, run: str, source: str, item: int) -> Value:

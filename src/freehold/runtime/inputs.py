@@ -15,6 +15,7 @@ from freehold.base import BadInput, Unavailable
 from freehold.base.canonical import encode_trusted
 from freehold.kernel.labels import Label
 from freehold.runtime.graph import Graph, ItemState, NodeState
+from freehold.runtime.plans import MAX_FAN_OUT
 from freehold.runtime.records import Records, Value, as_array
 
 MAX_IN_FRAME: Final = 512 << 10
@@ -60,6 +61,7 @@ class Sources:
     """
 
     records: Records
+    pins: Callable[[str], int]
     pinned: Callable[[str, int], Value]
     base: Label
     lists: dict[int, Elements] = field(default_factory=dict)
@@ -99,6 +101,23 @@ def elements(sources: Sources, upstream: NodeState) -> Elements:
     if len(sources.lists) >= MAX_LISTS:
         del sources.lists[next(iter(sources.lists))]
     sources.lists[index] = found
+    return found
+
+
+def width(sources: Sources, graph: Graph, state: NodeState) -> int:
+    """Return how many items a node has; raises BadInput where that cannot be told, or is too many."""
+    node = state.node
+    if state.streams_from is not None:
+        return state.streams_from.total or 0
+    if node.each is None:
+        return 1
+    source = node.source
+    found = sources.pins(source) if source else len(elements(sources, graph.nodes[node.each]))
+    if found > MAX_FAN_OUT:
+        raise BadInput(
+            f"The step {node.step!r} would run {found:,} times; {MAX_FAN_OUT:,} is the most.",
+            remedy="Divide the work among several runs.",
+        )
     return found
 
 

@@ -7,7 +7,7 @@ contents of the steps that are running now. The engine makes it, starts it, and 
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,9 +19,9 @@ from freehold.kernel.tools import Intent, Outcome
 from freehold.runtime.asks import Asks, Parked
 from freehold.runtime.graph import Graph, ItemState, NodeState
 from freehold.runtime.house import House
-from freehold.runtime.inputs import Inputs, elements, gather, handed_over
+from freehold.runtime.inputs import Inputs, gather, handed_over, width
 from freehold.runtime.job import Job, texts
-from freehold.runtime.plans import MAX_FAN_OUT, Node, Plan, Planned
+from freehold.runtime.plans import Node, Plan, Planned
 from freehold.runtime.runners import Runners
 from freehold.runtime.session import Call, RunnerLost, Session
 from freehold.store.interface import Cost, RunAction
@@ -154,14 +154,15 @@ class LiveRun:
     def pump(self) -> None:
         """Start every step that may start now; see whether the run has come to its end or to a wait."""
         graph = self.graph
-        if graph is None or self.halted or self._over:
+        if graph is None:
             return
-        try:
-            self._open_nodes(graph)
-        except StoreFailed as error:
-            self.trouble(error)
+        for state, item in self._startable(graph):
+            self.spawn(self._work(state, item))
+        self._look_for_the_end(graph)
+
+    def _look_for_the_end(self, graph: Graph) -> None:
+        if self.halted or self._over:
             return
-        self._start_steps(graph)
         if graph.settled:
             self._finish(*self._verdict(graph))
             return
@@ -172,8 +173,15 @@ class LiveRun:
             self.house.publish(self.scope.run, {"event": "waiting", "cards": sorted(self.waiting)})
         self._rests = rests
 
-    def _start_steps(self, graph: Graph) -> None:
+    def _startable(self, graph: Graph) -> Iterator[tuple[NodeState, int]]:
         """Take steps from the end of the plan first, so that a fan-out is worked off before it widens."""
+        if self.halted or self._over:
+            return
+        try:
+            self._open_nodes(graph)
+        except StoreFailed as error:
+            self.trouble(error)
+            return
         active = graph.active
         for state in graph.takeable():
             while active < self.house.max_active_steps:
@@ -183,7 +191,7 @@ class LiveRun:
                 if item is None:
                     break
                 active += 1
-                self.spawn(self._step(state, item))
+                yield state, item
 
     def _affordable(self, state: NodeState) -> bool:
         rooms = self.house.rooms
@@ -196,7 +204,7 @@ class LiveRun:
                 graph.bar(state)
                 continue
             try:
-                total = self._total(graph, state)
+                total = width(self._sources, graph, state)
             except StoreFailed:
                 raise
             except FreeholdError as error:
@@ -208,22 +216,6 @@ class LiveRun:
             name = state.node.id
             graph.open(state, total, done, [item for node, item in self.waiting.values() if node == name])
 
-    def _total(self, graph: Graph, state: NodeState) -> int:
-        if state.streams_from is not None:
-            return state.streams_from.total or 0
-        if state.node.source is not None:
-            total = self.house.pins(self.scope.run, state.node.source)
-        elif state.node.each is None:
-            return 1
-        else:
-            total = len(elements(self._sources, graph.nodes[state.node.each]))
-        if total > MAX_FAN_OUT:
-            raise BadInput(
-                f"The step {state.node.step!r} would run {total:,} times; {MAX_FAN_OUT:,} is the most.",
-                remedy="Divide the work among several runs.",
-            )
-        return total
-
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do a part of the run's work; what it raises is trouble."""
         task = asyncio.get_running_loop().create_task(work)
@@ -234,6 +226,18 @@ class LiveRun:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.trouble(error)
+
+    async def _work(self, state: NodeState, item: int) -> None:
+        """Carry out a step, then one of those that may start by its end; the others get tasks of their own."""
+        graph = self._graph()
+        following: tuple[NodeState, int] | None = (state, item)
+        while following is not None:
+            await self._step(*following)
+            startable = self._startable(graph)
+            following = next(startable, None)
+            for other in startable:
+                self.spawn(self._work(*other))
+        self._look_for_the_end(graph)
 
     async def _step(self, state: NodeState, item: int) -> None:
         """Carry out one item of a node and move the graph by what its record says."""
@@ -253,7 +257,6 @@ class LiveRun:
         except FreeholdError as error:
             record = Record("", "not_done", code=error.code, message=str(error))
         self._moved(state, item, record, call)
-        self.pump()
 
     async def _runner(self) -> Session:
         try:
@@ -413,12 +416,14 @@ class LiveRun:
         self.pump()
 
     def trouble(self, error: BaseException) -> None:
-        """Something could not be carried through: the store stopped, or the mistake is our own."""
+        """Something could not be carried through: the store stopped, the gate has had enough, or our own mistake."""
         self.house.trouble(self.scope.run, error)
         if self._over:
             return
         if isinstance(error, StoreFailed):
             self.halt("store")
+        elif isinstance(error, Refused):
+            self._finish("failed", str(error))
         else:
             self._finish("failed", f"Something went wrong inside Freehold ({error}); see the daemon's log.")
 
@@ -444,11 +449,11 @@ class LiveRun:
             self._rests = False
             self.pump()
 
-    async def cancel(self) -> None:
+    async def cancel(self, state: str = "cancelled", message: str = "Cancelled by a person.") -> None:
         """End the run: runners are killed; effects in flight get their grace, and are unknown after it."""
         self.halt("cancelled")
         await self.quiet()
-        self._finish("cancelled", "Cancelled by a person.")
+        self._finish(state, message)
 
     async def quiet(self) -> None:
         """Wait until nothing is under way any more: what was begun has its record, or its grace is over."""
@@ -466,20 +471,17 @@ class LiveRun:
 
     def result_index(self) -> int:
         """Return where the journal holds the run's result; -1 where there is none."""
-        graph = self.graph
-        last = graph.nodes.get(graph.plan.result) if graph is not None and graph.plan.result else None
-        return last.results[0] if last is not None and last.total else -1
+        return self.graph.result_index() if self.graph is not None else -1
 
     def failed(self) -> int:
         """Return how many items failed and were set aside."""
         return self.graph.count(ItemState.FAILED) if self.graph is not None else 0
 
     def _verdict(self, graph: Graph) -> tuple[str, str]:
-        last = graph.nodes.get(graph.plan.result) if graph.plan.result else None
-        failed = graph.count(ItemState.FAILED)
-        if last is not None and not last.fans_out and last.states[0] != ItemState.DONE:
+        if graph.lacks_its_result:
             reason = next(iter(self.messages.values()), "")
             return "failed", reason or "The step that gives the run's result did not finish."
+        failed = self.failed()
         return "done", f"{failed} items failed and were set aside." if failed else ""
 
 
