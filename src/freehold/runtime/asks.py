@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from freehold.base import FreeholdError, Internal, Json, Refused
-from freehold.kernel.scope import Record, Request, Scope
+from freehold.kernel.scope import MAX_REFUSALS, Record, Request, Scope
 from freehold.kernel.together import Asked
 from freehold.kernel.tools import Effector, Intent, Outcome
 from freehold.runtime.house import House
@@ -72,6 +72,10 @@ class Asks:
             await self._house.gate.perform_many(requests, done)
         except FreeholdError as error:
             self._trouble(error)
+        if self._scope.refusals >= MAX_REFUSALS:
+            self._trouble(
+                Refused("This run was stopped: it was refused too often.", remedy="See: freehold runs show")
+            )
 
     def _asked(self, call: Call, message: m.Perform, asker: Asker) -> Asked:
         house, job = self._house, self._job
