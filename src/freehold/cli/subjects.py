@@ -36,8 +36,20 @@ def forget(
     desk.show(desk.call("subjects.forget", {"name": name, "signed": signed}), _words)
 
 
+@verb(app, "readmit")
+def readmit(
+    desk: Desk,
+    name: Annotated[str, typer.Argument(help="The subject that was forgotten.")],
+    who: AsOption = None,
+) -> None:
+    """Let a forgotten name be used again, with a new key; what was forgotten stays so."""
+    signed = sign(desk, who, "people.change", name, content={"verb": "subjects.readmit", "name": name})
+    value = desk.call("subjects.readmit", {"name": name, "signed": signed})
+    desk.show(value, lambda found: f"{found['name']} may be used again; nothing of before comes back.")
+
+
 def _words(value: dict[str, Any]) -> str:
     entries = words.plural(value["payloads"], "sealed entry", "sealed entries")
-    gone = f"{entries}, {words.plural(value['artifacts'], 'artifact')}"
+    gone = ", ".join([entries, words.plural(value["artifacts"], "artifact"), *value["removed"]])
     beyond = "\n".join(f"  - {text}" for text in value["unreachable"])
     return f"Forgot {value['name']}: {gone}. The journal's proofs still hold.\nBeyond reach:\n{beyond}"

@@ -13,14 +13,15 @@ from freehold.control.verbs.people import PeopleVerbs
 from freehold.control.verbs.records import RecordVerbs
 from freehold.control.verbs.work import WorkVerbs
 from freehold.daemon.serve import Composition, Stop
-from freehold.kernel.forget import Forgetter
 from freehold.kernel.kernel import Kernel, Place, open_kernel
 from freehold.runtime.caretaker import Caretaker
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.drops import Drops
 from freehold.runtime.engine import Engine
+from freehold.runtime.forgetting import Forgetting
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
+from freehold.runtime.outbox import Outbox
 from freehold.runtime.packs import Shelf
 from freehold.runtime.pins import Pins
 from freehold.runtime.pool import RunnerPool
@@ -41,17 +42,18 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
     """Open ``estate`` and return its daemon, put together; runs that had not ended are taken up."""
     clock = SystemClock()
     kernel = open_kernel(place_of(estate), clock)
-    try:
-        forgetter = Forgetter(kernel.rooms.ledger, kernel.rooms.artifacts)
-        await forgetter.resume()
-    except BaseException:
-        await kernel.close()
-        raise
     log = estate.log if estate.log.parent.is_dir() else None
     pool, couriers = RunnerPool(log=log), Couriers(log=log)
     broadcast = Broadcast()
-    house = _house(estate, kernel, pool, couriers, broadcast)
+    outbox = Outbox(kernel.rooms, estate.outbox)
+    house = _house(estate, kernel, pool, couriers, outbox, broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
+    forgetting = Forgetting(kernel.rooms, engine, house, outbox)
+    try:
+        await forgetting.resume()
+    except BaseException:
+        await kernel.close()
+        raise
     jobs = JobList(estate, kernel.rooms.store)
     policies = _Policies(estate, engine)
     desk = Desk(
@@ -74,7 +76,7 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
         await pool.stop()
         await kernel.close()
 
-    return Composition(verbs(desk, forgetter), close)
+    return Composition(verbs(desk, forgetting), close)
 
 
 class _Policies:
@@ -98,11 +100,11 @@ class _Policies:
 
 
 def _house(
-    estate: Estate, kernel: Kernel, pool: RunnerPool, couriers: Couriers, broadcast: Broadcast
+    estate: Estate, kernel: Kernel, pool: RunnerPool, couriers: Couriers, outbox: Outbox, broadcast: Broadcast
 ) -> House:
     rooms = kernel.rooms
     pins = Pins(rooms)
-    tools = Toolbox(rooms, couriers, pins, estate.outbox)
+    tools = Toolbox(rooms, couriers, pins, outbox)
     return House(
         rooms=rooms,
         gate=kernel.gate,
@@ -116,13 +118,13 @@ def _house(
     )
 
 
-def verbs(desk: Desk, forgetter: Forgetter) -> Handlers:
+def verbs(desk: Desk, forgetting: Forgetting) -> Handlers:
     """Return the table of verbs over one desk."""
     handlers = Handlers()
     WorkVerbs(desk).add_to(handlers)
     handlers.add_all(PeopleVerbs(desk).table())
     handlers.add_all(CardVerbs(desk).table())
-    handlers.add_all(RecordVerbs(desk, forgetter).table())
+    handlers.add_all(RecordVerbs(desk, forgetting).table())
     return handlers
 
 

@@ -5,7 +5,7 @@ from the first durable step on nothing can be read; every step may be repeated, 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,7 @@ FORGOTTEN: Final = "forgotten"
 
 _SLICE: Final = 512
 
-Sweep = Callable[[frozenset[str]], list[str]]
+Sweep = Callable[[frozenset[str]], Awaitable[list[str]]]
 """Removes what else belongs to these subject sets and says what it was; may be called again."""
 
 
@@ -54,6 +54,10 @@ class Forgetter:
         self._sweeps = tuple(sweeps)
         self._body = msgspec.json.Decoder(_Body)
 
+    def sets_of(self, subject: str) -> frozenset[str]:
+        """Return the ids of all subject sets that a subject is in; raises NotFound, also once it is forgotten."""
+        return frozenset(self._ledger.sets_with([self._ledger.keys.id_of(subject)]))
+
     async def forget(self, subject: str, unreachable: Sequence[str] = ()) -> Forgotten:
         """Destroy a subject's key and everything under it; ``unreachable`` is handed back for the person.
 
@@ -77,7 +81,7 @@ class Forgetter:
         payloads = await self._drop_payloads(sets)
         doomed = [address for address, name in self._artifacts.sets() if name in sets or self._orphan(name)]
         self._artifacts.delete(doomed)
-        swept = [what for sweep in self._sweeps for what in sweep(sets)]
+        swept = [what for sweep in self._sweeps for what in await sweep(sets)]
         open_still = [name for name in identifiers if name not in self._known("done")]
         counts = {"artifacts": len(doomed), "payloads": payloads, "swept": len(swept)}
         await self._note("subject.forgotten", open_still, "done", counts)

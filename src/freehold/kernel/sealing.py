@@ -116,7 +116,7 @@ def forgotten() -> Refused:
     """Return the refusal for anything that needs a key that was destroyed."""
     return Refused(
         "The person or file that this belongs to was forgotten; its key no longer exists.",
-        remedy="Nothing brings the data back. A new job about the same subject needs `readmit` first.",
+        remedy="Nothing brings the data back. To use the name anew: freehold subjects readmit NAME",
         code="refused.forgotten",
     )
 

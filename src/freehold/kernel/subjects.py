@@ -133,6 +133,11 @@ class SubjectKeys:
             raise forgotten()
         return found.name
 
+    def is_forgotten(self, subject: str) -> bool:
+        """Whether a name was forgotten and not readmitted; it cannot be used."""
+        self.load()
+        return subject not in self._ids and self._digest(subject) in self._barred
+
     def id_of(self, subject: str) -> str:
         """Return the opaque id of a subject's key; raises NotFound."""
         self.load()

@@ -45,21 +45,32 @@ class Caretaker:
             try:
                 await self.look()
             except StoreFailed as error:
+                self._kernel.gate.stop(error)
                 _log.warning("the store cannot be used yet: %s", error)
             except FreeholdError as error:
                 _log.error("%s: %s", error.code, error)
 
     async def look(self) -> None:
-        """Do what is due: reopen a store that failed, write down expired and stale cards, take a snapshot."""
+        """Do what is due: reopen a store that failed, freeze again what was lost, sweep cards, take a snapshot."""
         if self._kernel.gate.stopped:
             await self._kernel.reopen()
             _log.info("the store can be used again")
+            await self._freeze_again()
             self._engine.reopened()
             return
+        await self._freeze_again()
         await self.sweep()
         rooms = self._kernel.rooms
         if rooms.budget.snapshot_due(rooms.store.size()):
             await rooms.ledger.commit(rooms.budget.snapshot())
+
+    async def _freeze_again(self) -> None:
+        """Make durable what was frozen while the store could not commit: until then it holds in memory alone."""
+        rooms = self._kernel.rooms
+        for lost in rooms.freezes.unsaved():
+            await rooms.ledger.commit(
+                rooms.freezes.freeze(lost.scope, lost.why, by=lost.by, at_us=lost.at_us)
+            )
 
     async def sweep(self) -> list[Card]:
         """Write down which cards have expired or gone stale, tell their runs, and return them."""

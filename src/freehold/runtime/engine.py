@@ -31,6 +31,7 @@ from freehold.store.interface import Drop, Put
 
 RUNS: Final = "run"
 MAX_LIVE: Final = 32
+FORGOTTEN: Final = "What this run worked on was forgotten: a person, or a file, whose key no longer exists."
 ALIVE: Final = ("queued", "running", "waiting", "paused", "frozen")
 
 
@@ -255,6 +256,20 @@ class Engine:
             await self._end(run, "cancelled", "Cancelled by a person.")
         await self.wait(run)
 
+    def alive(self) -> list[RunDocument]:
+        """Return the runs that have not ended."""
+        return [document for document in self._documents.values() if document.state in ALIVE]
+
+    async def forget(self, run: str) -> None:
+        """End a run that works on a subject who is being forgotten."""
+        live = self._live.get(run)
+        if live is not None:
+            await live.cancel("failed", FORGOTTEN)
+        else:
+            self._unqueue(run)
+            await self._end(run, "failed", FORGOTTEN)
+        await self.wait(run)
+
     async def pause(self, run: str, by: str) -> None:
         """Start no further step of a run, until it is resumed; its clock stands."""
         self._must_live(run)
@@ -381,7 +396,7 @@ class Engine:
             result_index=result, failed=live.failed() if live is not None else 0,
         )  # fmt: skip
         head = {"run": run, "state": state}
-        note = Note("run.ended", head, {"message": message}, self._subjects(live), run)
+        note = Note("run.ended", head, {"message": message}, self._subjects(live, message), run)
         drops: list[Put | Drop] = [
             Drop(PARKED, kept.key)
             for kept in (
@@ -403,9 +418,9 @@ class Engine:
                 future.set_result(document)
         self._next()
 
-    @staticmethod
-    def _subjects(live: LiveRun | None) -> tuple[str, ...]:
-        return (live.job.subject,) if live is not None and live.job.subject else (ESTATE,)
+    def _subjects(self, live: LiveRun | None, message: str) -> tuple[str, ...]:
+        about = live.job.subject if live is not None and message != FORGOTTEN else ""
+        return (about,) if about and not self._rooms.keys.is_forgotten(about) else (ESTATE,)
 
     async def close(self) -> None:
         """Stop for now: runners are killed, nothing new starts; everything goes on after a restart."""

@@ -58,7 +58,7 @@ class Pins:
             folder = folders[name]
             paths = only.get(name)
             pins = [self._pin(job, name, folder, path) for path in (paths or _paths(name, folder))]
-            self._rooms.keys.ensure({subject for pin in pins for subject in pin.label.subjects})
+            self._make_keys(job, pins)
             for number, pin in enumerate(pins):
                 row = {"path": pin.path, "size": pin.size, "digest": pin.digest}
                 sealed = self._rooms.sealer.seal(encode(row), tuple(pin.label.subjects))
@@ -115,6 +115,25 @@ class Pins:
                 code="refused.changed",
             )
         return data
+
+    def _make_keys(self, job: Job, pins: list[Pin]) -> None:
+        """Make the keys of those whom the files are about; raises Refused for one who was forgotten."""
+        keys = self._rooms.keys
+        try:
+            keys.ensure({subject for pin in pins for subject in pin.label.subjects})
+        except Refused as error:
+            if job.subject:
+                who, remedy = job.subject, f"Take `subject` out of jobs/{job.name}.md"
+            else:
+                pin = next(pin for pin in pins if keys.is_forgotten(f"file:{pin.digest}"))
+                who = f"The file {pin.path!r} of source {pin.source!r}"
+                remedy = "Remove it from the folder"
+            anew = job.subject or f"file:{pin.digest}"
+            raise Refused(
+                f"{who} was forgotten and is not read again.",
+                remedy=f"{remedy}, or let it be used anew: freehold subjects readmit {anew}",
+                code=error.code,
+            ) from error
 
     def _pin(self, job: Job, source: str, folder: Path, path: str) -> Pin:
         handle = _opened(source, folder)

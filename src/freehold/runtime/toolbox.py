@@ -14,7 +14,6 @@ import msgspec
 
 from freehold.base import BadInput, Json, NotFound, Refused
 from freehold.base.canonical import decode, digest, encode, encode_trusted
-from freehold.kernel import files
 from freehold.kernel.grades import Category
 from freehold.kernel.labels import Confidentiality, Integrity, Label, Sink, Zone
 from freehold.kernel.rights import Resource, mail_address, named
@@ -24,6 +23,7 @@ from freehold.kernel.tools import ArtifactView, EffectKind, Effector, Intent, Ou
 from freehold.runtime import mail, web
 from freehold.runtime.couriers import Couriers, Errand
 from freehold.runtime.job import Job
+from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
 from freehold.runtime.workspace import place_inside, read_inside
 from freehold.store.interface import Cost, Put
@@ -53,7 +53,7 @@ Effect = Callable[[Asker, Intent], Awaitable[Outcome]]
 class Toolbox:
     """The built-in tools of one estate."""
 
-    def __init__(self, rooms: Rooms, couriers: Couriers, pins: Pins, outbox: Path) -> None:
+    def __init__(self, rooms: Rooms, couriers: Couriers, pins: Pins, outbox: Outbox) -> None:
         self._rooms = rooms
         self._couriers = couriers
         self._pins = pins
@@ -129,7 +129,7 @@ class Toolbox:
         }
         row = {
             "run": asker.run,
-            "label": asker.label.encode(),
+            "label": _public(asker.label).encode(),
             "set": key.set_id,
             "meta": _sealed(key, value),
         }
@@ -196,19 +196,12 @@ class Toolbox:
     async def _write_outbox(self, asker: Asker, intent: Intent) -> Outcome:
         view = self.artifact(asker.run, str(intent.args.get("artifact", "")))
         name = Path(str(intent.args.get("name") or view.name)).name
-        folder = self._outbox / asker.job.name / asker.run
-        return self._place(folder, name, view.data)
+        return self._place((asker.job.name, asker.run), name, view.data, view.label.join(asker.label))
 
-    @staticmethod
-    def _place(folder: Path, name: str, data: bytes) -> Outcome:
-        if not name or name.startswith(".") or "/" in name or "\0" in name:
-            raise BadInput(
-                f"{name!r} cannot be a file's name.", remedy="Use letters, digits, dots and hyphens."
-            )
-        files.make_folder(folder)
-        files.sweep_temporary(folder)
-        files.replace(folder / name, data)
-        return Outcome("done", encode_trusted({"file": str(folder / name), "size": len(data)}), spent=ONE)
+    def _place(self, within: tuple[str, ...], name: str, data: bytes, label: Label) -> Outcome:
+        path, note = self._outbox.place(within, name, data, label)
+        value = encode_trusted({"file": str(path), "size": len(data)})
+        return Outcome("done", value, spent=ONE, writes=(note,))
 
     # ---- mail and web --------------------------------------------------------------------------------
 
@@ -242,7 +235,8 @@ class Toolbox:
         return Outcome(delivered.status, encode(delivered.value), spent=ONE, message=delivered.message)
 
     async def _file_mail(self, asker: Asker, intent: Intent) -> Outcome:
-        return self._place(self._outbox / asker.job.name, f"{intent.action}.eml", intent.prepared.data)
+        name, data = f"{intent.action}.eml", intent.prepared.data
+        return self._place((asker.job.name,), name, data, asker.label)
 
     async def _request(self, asker: Asker, intent: Intent) -> Outcome:
         delivered = await self._deliver(asker.job, web.errand(intent))
@@ -300,6 +294,11 @@ async def _local(effect: Effect, asker: Asker, intent: Intent) -> Outcome:
 
 def _of(kind: str, field: str) -> Callable[[Mapping[str, Json]], tuple[Resource, ...]]:
     return lambda args: (named(kind, str(args.get(field) or "-")),)
+
+
+def _public(label: Label) -> Label:
+    """Return a label without its subjects, who are known by the ids of their keys alone."""
+    return Label(label.integrity, label.confidentiality, label.sources)
 
 
 def _sealed(key: Any, value: dict[str, Json]) -> str:

@@ -23,6 +23,7 @@ from freehold.runtime.couriers import Couriers
 from freehold.runtime.engine import Engine, RunDocument
 from freehold.runtime.house import House, Pack
 from freehold.runtime.job import Budgets, Job, Limits, Mail
+from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
 from freehold.runtime.pool import RunnerPool
 from freehold.runtime.records import Records
@@ -108,7 +109,7 @@ class ThrowawayEstate:
         self.pool = RunnerPool(spare=self._spare)
         self.couriers = Couriers()
         pins = Pins(rooms)
-        tools = Toolbox(rooms, self.couriers, pins, folder / "outbox")
+        tools = Toolbox(rooms, self.couriers, pins, Outbox(rooms, folder / "outbox"))
         house = House(
             rooms, self.gate, self.pool, tools, pins, Records(rooms), folder, self._packs.__getitem__,
             lambda run, event: self.events.append((run, event)),

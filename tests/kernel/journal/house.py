@@ -77,7 +77,7 @@ async def open_house(
     artifacts.load()
     swept: list[frozenset[str]] = []
 
-    def sweep(sets: frozenset[str]) -> list[str]:
+    async def sweep(sets: frozenset[str]) -> list[str]:
         swept.append(sets)
         return ["a card"]
 

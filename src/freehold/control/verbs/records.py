@@ -12,7 +12,7 @@ from freehold.control.server import Call, Handler
 from freehold.control.verbs.desk import Desk, Nothing, Signable
 from freehold.kernel import body as bodies
 from freehold.kernel.export import export_journal, prove_entry
-from freehold.kernel.forget import Forgetter
+from freehold.runtime.forgetting import Forgetting
 from freehold.store.interface import Entry, EntryKind
 
 MAX_SHOWN = 1_000
@@ -41,10 +41,10 @@ class _Forget(Signable):
 class RecordVerbs:
     """The verbs, over one desk."""
 
-    def __init__(self, desk: Desk, forgetter: Forgetter) -> None:
+    def __init__(self, desk: Desk, forgetting: Forgetting) -> None:
         self._desk = desk
         self._rooms = desk.rooms
-        self._forgetter = forgetter
+        self._forgetting = forgetting
 
     def table(self) -> dict[str, Handler]:
         """Return the verbs by name."""
@@ -52,6 +52,7 @@ class RecordVerbs:
             "journal.show": self._show, "journal.export": self._export, "journal.proof": self._proof,
             "journal.key": self._key, "journal.checkpoint": self._checkpoint,
             "subjects.list": self._subjects, "subjects.forget": self._forget,
+            "subjects.readmit": self._readmit,
         }  # fmt: skip
 
     async def _show(self, call: Call) -> dict[str, Any]:
@@ -124,28 +125,23 @@ class RecordVerbs:
 
     async def _forget(self, call: Call) -> dict[str, Any]:
         args = call.read(_Forget)
-        names = await self._subjects(Call("subjects.list", {}, call.peer, call.emit))
-        name = args.name
-        if name not in names:
-            raise NotFound(f"There is no subject {name!r}.", remedy="List them: freehold subjects")
-        used = self._desk.judge(args.signed, "people.change", name, args.content("subjects.forget"))
+        used = self._desk.judge(args.signed, "people.change", args.name, args.content("subjects.forget"))
         self._desk.check_steward(str(used.value), "forget a person")
         await self._desk.commit(used)
-        forgotten = await self._forgetter.forget(name, _unreachable())
+        forgotten = await self._forgetting.forget(args.name)
         return {
-            "name": name, "keys": len(forgotten.keys), "payloads": forgotten.payloads,
-            "artifacts": len(forgotten.artifacts), "swept": len(forgotten.swept),
+            "name": args.name, "keys": len(forgotten.keys), "payloads": forgotten.payloads,
+            "artifacts": len(forgotten.artifacts), "removed": list(forgotten.swept),
             "unreachable": list(forgotten.unreachable),
         }  # fmt: skip
 
-
-def _unreachable() -> tuple[str, ...]:
-    """What a forgotten key does not reach, as people must be told."""
-    return (
-        "What was sent: mails and requests are with those who received them.",
-        "The owner's own source folders; delete the files there.",
-        "Files that people took from the outbox, and what they printed or copied by hand.",
-    )
+    async def _readmit(self, call: Call) -> dict[str, Any]:
+        args = call.read(_Forget)
+        used = self._desk.judge(args.signed, "people.change", args.name, args.content("subjects.readmit"))
+        self._desk.check_steward(str(used.value), "let a forgotten name be used again")
+        await self._desk.commit(used)
+        self._rooms.keys.readmit(args.name)
+        return {"name": args.name}
 
 
 def _row(entry: Entry) -> dict[str, Any]:
