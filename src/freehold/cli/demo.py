@@ -82,6 +82,7 @@ class Story:
         self._person = person
         self._run = ""
         self._started_s = time.monotonic()
+        self._waited_s = 0.0
 
     def play(self) -> dict[str, Any]:
         """Tell it all; return what it came to."""
@@ -251,7 +252,7 @@ class Story:
             screen.say(f"Look at the cut-out that it saves below {evidence}; then say what you read.")
             for _ in range(ATTEMPTS):
                 screen.command(_shown("freehold", *command))
-                if self._stage.at_the_terminal(*command) == 0:
+                if self._by_hand(*command):
                     break
             else:
                 raise Unavailable("The question was not answered.", remedy="Begin again, with --yes.")
@@ -262,6 +263,13 @@ class Story:
             self._freehold(*command, f"{about['total'] // 100}.{about['total'] % 100:02d}")
             self._throw_away()
         self._watch(lambda board: board.rests() and card["id"] not in board.cards)
+
+    def _by_hand(self, *said: str) -> bool:
+        """Run a command with the person's terminal; return whether it did what it is for."""
+        before_s = time.monotonic()
+        done = self._stage.at_the_terminal(*said) == 0
+        self._waited_s += time.monotonic() - before_s
+        return done
 
     def _throw_away(self) -> None:
         self._screen.say(
@@ -299,7 +307,7 @@ class Story:
         screen.say("This is what would be sent, read back out of the very bytes:")
         if self._person:
             screen.command(_shown("freehold", "approve", short(card["id"])))
-            allowed = self._stage.at_the_terminal("approve", short(card["id"])) == 0
+            allowed = self._by_hand("approve", short(card["id"]))
             if not allowed:
                 self._freehold("deny", short(card["id"]), "--why", "Not approved in the demo")
         else:

@@ -64,24 +64,21 @@ def _cut(text: str, most: int = 50) -> str:
 
 def card_words(card: dict[str, Any]) -> str:
     """Return the whole card: every fact, attachment and text that would go out, and what it is bound to."""
-    facts = card["facts"]
-    said = [
-        words.pairs(
-            [
-                ("card", f"{short(card['id'])}, {card['kind']}, {card['state']}"),
-                (
-                    "asks",
-                    f"{card['agent']} (owner {card['owner']}) in job {card['job']}, run {short(card['run'])}",
-                ),
-                ("what", f"{facts['title']} ({card['tool']})"),
-                ("again", card["because"]),
-                ("approves", f"{', '.join(card['approvers'])} ({' and '.join(card['needs'])})"),
-                ("approved", ", ".join(f"{a['who']} ({a['role']})" for a in card["approvals"])),
-                ("until", words.clock(card["expires_us"])),
-                ("digest", card["digest"]),
-            ]
-        )
-    ]
+    facts, question = card["facts"], card.get("question")
+    who = f"{card['agent']} (owner {card['owner']}) in job {card['job']}, run {short(card['run'])}"
+    head = [
+        ("card", f"{short(card['id'])}, {card['kind']}, {card['state']}"),
+        ("asks", who),
+        ("what", "" if question else f"{facts['title']} ({card['tool']})"),
+        ("again", card["because"]),
+        ("answers" if question else "approves", f"{', '.join(card['approvers'])} ({' and '.join(card['needs'])})"),
+        ("approved", ", ".join(f"{a['who']} ({a['role']})" for a in card["approvals"])),
+        ("until", words.clock(card["expires_us"])),
+        ("digest", card["digest"]),
+    ]  # fmt: skip
+    said = [words.pairs(head)]
+    if question:
+        return "\n\n".join([*said, words.pairs(_question_rows(question))])
     rows = [
         (f["name"], f["value"] + (f"   [from {f['provenance']}]" if f["provenance"] else ""))
         for f in facts["lines"]
@@ -91,10 +88,7 @@ def card_words(card: dict[str, Any]) -> str:
     ]
     if rows:
         said.append(words.pairs(rows))
-    said += [f"--- {body['name']}\n{body['text']}\n---" for body in facts["bodies"]]
-    question = card.get("question")
-    if question:
-        said.append(words.pairs(_question_rows(question)))
+    said += [f"--- {body['name']}\n{body['text'].rstrip()}\n---" for body in facts["bodies"]]
     return "\n\n".join(said)
 
 

@@ -26,7 +26,7 @@ h1 { font-size:1.5rem; margin:0; } h2 { font-size:1.05rem; margin:0 0 .75rem; }
 .waiting, .unknown, .paused, .frozen, .running, .open, .queued { color:var(--wait); }
 section { background:var(--paper); border:1px solid var(--line); border-radius:.6rem; padding:1rem 1.2rem;
           margin:1rem 0; overflow-x:auto; }
-.figures { display:grid; grid-template-columns:repeat(auto-fit,minmax(9rem,1fr)); gap:1rem; }
+.figures { display:grid; grid-template-columns:repeat(auto-fit,minmax(7.5rem,1fr)); gap:1rem; }
 .figures b { display:block; font-size:1.25rem; font-variant-numeric:tabular-nums; }
 .soft, .figures span { color:var(--soft); }
 table { border-collapse:collapse; width:100%; font-size:.92rem; }
@@ -82,7 +82,7 @@ def _figures(run: dict[str, Any]) -> str:
     spent = bill["spent"]
     shown = (
         (words.amount(spent["money_micro"], bill["currency"]), "money"),
-        (words.cpu(spent["cpu_us"]), "CPU, measured"),
+        (words.cpu(spent["cpu_us"]), "CPU"),
         (f"{spent['tokens']:,}", "tokens"),
         (f"{spent['actions']:,}", "actions"),
         (words.ago(bill["elapsed_us"]), "on the clock"),
@@ -124,7 +124,9 @@ def _plan(run: dict[str, Any]) -> str:
     ]
     for name, (x, y) in place.items():
         step = counts.get(name, {})
-        said = f"{step.get('done', 0)} of {step.get('started', 0)} done, {words.cpu(step.get('cpu_us', 0))}"
+        said = f"{step.get('done', 0)} done, {words.cpu(step.get('cpu_us', 0))}"
+        if step.get("started", 0) > step.get("done", 0):
+            said += f", begun {step['started']} times"
         drawn.append(
             f'<rect x="{x}" y="{y}" width="190" height="54" rx="8"/>'
             f'<text x="{x + 12}" y="{y + 22}">{escape(name[:24])}</text>'
@@ -140,7 +142,7 @@ def _depth(name: str, nodes: dict[str, list[str]], above: tuple[str, ...]) -> in
 
 def _steps(run: dict[str, Any]) -> str:
     rows = [(s["node"], s["started"], s.get("done", 0), words.cpu(s["cpu_us"])) for s in run["steps"]]
-    return _table(("step", "items", "done", "CPU"), rows)
+    return _table(("step", "begun", "done", "CPU"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:

@@ -11,8 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -25,7 +24,6 @@ from freehold.wire import child
 MARK: Final = "made-by-freehold-demo"
 SERVER_READY_S: Final = 30.0
 STOP_S: Final = 10.0
-LOOK_EVERY_S: Final = 0.05
 MAX_SAID: Final = 400
 
 
@@ -167,19 +165,17 @@ class Stage:
 
     def kill_daemon(self) -> int:
         """Send the daemon SIGKILL and return which process it was, once it is gone."""
-        pid = holder(self.folder / "daemon.lock")
-        if not pid:
+        pid = self._daemon()
+        if pid is None:
             raise Unavailable("The demo's daemon does not run.", remedy="Start it again: freehold up")
-        os.kill(pid, signal.SIGKILL)
-        self._wait_until_gone()
+        with _watched(pid) as gone:
+            os.kill(pid, signal.SIGKILL)
+            gone(STOP_S)
         return pid
 
-    def _wait_until_gone(self) -> None:
-        end = time.monotonic() + STOP_S
-        while holder(self.folder / "daemon.lock") is not None:
-            if time.monotonic() > end:
-                raise TimedOut("The demo's daemon does not end.", remedy="Kill it by hand.")
-            time.sleep(LOOK_EVERY_S)
+    def _daemon(self) -> int | None:
+        """Return the process that serves the demo's estate."""
+        return holder(self.folder / "daemon.lock") or None
 
     def end(self) -> None:
         """Stop the daemon, by force where it does not listen, and every other process of the demo."""
@@ -192,15 +188,37 @@ class Stage:
                 self._stop_daemon()
 
     def _stop_daemon(self) -> None:
-        with contextlib.suppress(FreeholdError):
-            with self.client() as client:
-                client.call("estate.stop", wait_s=STOP_S)
-            self._wait_until_gone()
-        pid = holder(self.folder / "daemon.lock")
-        if pid:
+        pid = self._daemon()
+        if pid is None:
+            return
+        with _watched(pid) as gone:
+            with contextlib.suppress(FreeholdError):
+                with self.client() as client:
+                    client.call("estate.stop", wait_s=STOP_S)
+                gone(STOP_S)
+                return
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            self._wait_until_gone()
+            gone(STOP_S)
+
+
+@contextlib.contextmanager
+def _watched(pid: int) -> Iterator[Callable[[float], None]]:
+    """Yield what waits until process ``pid`` has ended, and raises TimedOut where it does not."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        yield lambda limit_s: None
+        return
+
+    def gone(limit_s: float) -> None:
+        if not select.select([handle], [], [], limit_s)[0]:
+            raise TimedOut("The demo's daemon does not end.", remedy=f"Kill it by hand: process {pid}.")
+
+    try:
+        yield gone
+    finally:
+        os.close(handle)
 
 
 def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:

@@ -169,24 +169,26 @@ def facts_of(request: Request, ready: Ready, question: Question | None) -> Facts
     if ready.prepared.facts is not None:
         return _with_provenance(request, ready.prepared.facts)
     blobs = [("contents", request.blob)] if request.blob is not None else []
-    trusted = request.scope.trusted
     return read_back(
         f"{request.tool.name}", encode(ready.args), blobs,
-        lambda path, value: "the job file" if isinstance(value, str) and trusted.names(value) else "",
+        lambda path, value: _origin(request, value) if isinstance(value, str) else "",
     )  # fmt: skip
 
 
 def _with_provenance(request: Request, facts: Facts) -> Facts:
-    trusted = request.scope.trusted
     lines = tuple(
-        Fact(
-            line.name,
-            line.value,
-            line.provenance or ("the job file" if trusted.names(line.value) else "the agent"),
-        )
+        Fact(line.name, line.value, line.provenance or _origin(request, line.value) or "the agent")
         for line in facts.lines
     )
     return Facts(facts.title, lines, facts.attachments, facts.bodies)
+
+
+def _origin(request: Request, value: str) -> str:
+    """Return which trusted record holds exactly this value, or nothing."""
+    scope = request.scope
+    if scope.trusted.names(value) or value in scope.settings.values():
+        return "the job file"
+    return "the plan" if value in request.planned else ""
 
 
 def _question_facts(question: Question, lines: tuple[tuple[str, str], ...]) -> Facts:
