@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict, Unpack
 
 from freehold.base import Clock, Corrupt, FreeholdError, Internal, canonical
 from freehold.kernel import body, merkle
+from freehold.kernel.blank import Blank, number, word
 from freehold.kernel.change import Change
 from freehold.kernel.checkpoint import Checkpoint
 from freehold.kernel.keeper import CheckpointKeeper
@@ -42,7 +43,7 @@ class Columns(TypedDict, total=False):
 class Ledger:
     """The journal of one estate. Nothing is read before ``open``; call ``close`` at the end.
 
-    ``tree`` is the one that the store was opened with.
+    ``tree`` is the one that the store was opened with; ``epoch`` the fencing epoch that entries carry.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Ledger:
         self._keeper = keeper
         self._clock = clock
         self._last_us = 0
-        self._epoch = 0
+        self.epoch = 0
         self._unstored: dict[str, tuple[str, ...]] = {}
         self._stored: set[str] = set()
 
@@ -68,7 +69,7 @@ class Ledger:
         """
         self._tree.load(self._store)
         self._keeper.bind(self._tree)
-        self._epoch = self._store.epoch
+        self.epoch = self._store.epoch
         checkpoints = self._keeper.load()
         size = self._tree.size
         for checkpoint in checkpoints:
@@ -103,7 +104,7 @@ class Ledger:
         """After StoreFailed: connect again and read state anew."""
         await self._store.reopen()
         self._tree.load(self._store)
-        self._epoch = self._store.epoch
+        self.epoch = self._store.epoch
 
     async def close(self) -> None:
         """Sign what is committed; the store is the caller's to close afterwards."""
@@ -137,23 +138,40 @@ class Ledger:
         store finds it by. v, t, at, e and pay are the ledger's own and are put into
         ``head``, which is given away; it must lie in canonical JSON (a ``Raw`` in it already written so).
         """
-        now_us = self._clock.now_us()
-        if now_us > self._last_us:
-            self._last_us = now_us
         fields = head
-        fields["v"], fields["t"], fields["at"], fields["e"] = body.VERSION, name, self._last_us, self._epoch
+        fields["v"], fields["t"], fields["at"], fields["e"] = body.VERSION, name, self.time(), self.epoch
         payload: bytes | None = None
         if private is not None:
             if key is None:
                 raise Internal("Private data came to the journal without a subject's key.")
-            payload = key.seal(private)
-            set_id = key.set_id
+            payload = self.seal(key, private)
             digest = hashlib.sha256(payload).hexdigest()
-            fields["pay"] = {"d": digest, "n": len(payload), "s": set_id}
-            if len(key.members) > 1 and set_id not in self._stored:
-                self._unstored[set_id] = key.members
+            fields["pay"] = {"d": digest, "n": len(payload), "s": key.set_id}
         encoded = canonical.encode_trusted(fields)
         return EntryDraft(kind, encoded, merkle.leaf_hash(encoded), payload, **columns)
+
+    def blank(self, name: str, head: dict[str, Any], key: SubjectKey) -> Blank:
+        """Return the body of entries of one type under one key, to be filled in; ``head`` as for ``draft``.
+
+        To be filled in besides the blanks of ``head``, in the order of the names: ``at`` with ``time``, ``e`` with
+        ``epoch``, ``d`` and ``n`` of ``pay`` with hash and length of what ``seal`` returns.
+        """
+        pay = {"d": word(), "n": number(), "s": key.set_id}
+        return Blank({**head, "v": body.VERSION, "t": name, "at": number(), "e": number(), "pay": pay})
+
+    def seal(self, key: SubjectKey, private: bytes) -> bytes:
+        """Return the payload that keeps ``private``; who is in a set of several subjects is committed with it."""
+        payload = key.seal(private)
+        if len(key.members) > 1 and key.set_id not in self._stored:
+            self._unstored[key.set_id] = key.members
+        return payload
+
+    def time(self) -> int:
+        """Return the time of an entry that is drafted now: the clock's, or the newest where that is later."""
+        now_us = self._clock.now_us()
+        if now_us > self._last_us:
+            self._last_us = now_us
+        return self._last_us
 
     def drafts(self, change: Change) -> list[EntryDraft]:
         """Return the entries of a change's notes."""

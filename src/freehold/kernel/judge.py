@@ -7,9 +7,10 @@ import asyncio
 from typing import Final
 
 from freehold.base import FreeholdError, Json, Refused
-from freehold.base.canonical import encode
+from freehold.base.canonical import check, encode_trusted
 from freehold.kernel.asking import Asking
 from freehold.kernel.labels import flows, may_see
+from freehold.kernel.principals import Principals
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import MAX_REFUSALS, Judgement, Ready, Record, Request
 from freehold.kernel.tools import EffectKind, Effector, Intent, Outcome, PrepareContext, Prepared
@@ -42,7 +43,8 @@ class Judge:
             plain["blob"] = key.digest(request.blob)
         if prepared.data:
             plain["bytes"] = key.digest(prepared.data)
-        private = encode(plain)
+        check(args)
+        private = encode_trusted(plain)
         digest = key.digest(private)
         return Ready(identifier, args, private, asked or digest, digest, prepared)
 
@@ -59,6 +61,10 @@ class Judge:
 
     def authorise(self, request: Request, ready: Ready) -> tuple[str, ...]:
         """Stages who, may and flow for what ``ready`` would do; returns the rules that allowed it."""
+        return self.allow(request, ready, self.standing(request))
+
+    def standing(self, request: Request) -> Principals:
+        """Stage who: the chain as it stands now, which no freeze holds and which may see what was shown."""
         scope, tool, rooms = request.scope, request.tool, self._rooms
         if scope.refusals >= MAX_REFUSALS:
             raise Refused("This run was refused too often.", code="refused.too-often")
@@ -71,9 +77,18 @@ class Judge:
         if request.label.confidentiality > principals.clearance:
             seen = may_see(request.label, principals.clearance, f"agent {principals.agent}")
             raise Refused(seen.why, remedy=seen.remedy, code="refused.clearance")
+        return principals
+
+    def allow(self, request: Request, ready: Ready, principals: Principals) -> tuple[str, ...]:
+        """Stages may and flow, for a chain that ``standing`` returned at this very moment."""
+        scope, tool, rooms = request.scope, request.tool, self._rooms
         rules: tuple[str, ...] = ()
         for resource in tool.resources(ready.args):
-            decision = rooms.rules.decide(principals, tool.right or tool.name, resource, job=scope.job)
+            action = tool.right or tool.name
+            if principals.job == scope.job:
+                decision = rooms.rules.decide_for(principals, action, resource)
+            else:
+                decision = rooms.rules.decide(principals, action, resource, job=scope.job)
             if not decision.allowed:
                 raise Refused(decision.why, remedy=decision.remedy, code="refused.rule")
             rules += decision.rules

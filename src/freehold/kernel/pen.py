@@ -5,6 +5,7 @@ and keyed digests; arguments, values, reasons and whom they are about go into th
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -12,20 +13,24 @@ import msgspec
 from freehold.base import Corrupt, FreeholdError, Json
 from freehold.base.canonical import encode, encode_trusted
 from freehold.kernel.artifacts import Artifacts
+from freehold.kernel.blank import Blank, number, word
 from freehold.kernel.journal import Ledger
 from freehold.kernel.label_sets import LabelSets
 from freehold.kernel.labels import Label
 from freehold.kernel.scope import Judgement, Ready, Request
 from freehold.kernel.sealing import SubjectKey
 from freehold.kernel.subjects import ESTATE, SubjectKeys
-from freehold.kernel.tools import Intent, Outcome
+from freehold.kernel.tools import Intent, Outcome, Tool
 from freehold.store.interface import Cost, Entry, EntryDraft, EntryKind
 
 INLINE_BYTES: Final = 32 * 1024
 """Results up to this size ride in the RESULT's commit; larger ones become files before it."""
 
 NO_COST: Final = Cost()
+_ONE: Final = Cost(actions=1)
+_MINUS_ONE: Final = Cost(actions=-1)
 _MEMO: Final = 4_096
+_BLANKS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,33 @@ class Value:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class _LabelForm:
-    """A label written once: its public part, and the key of its subjects, whose set id says the rest."""
+    """A label written once: its public part, the key of its subjects, and the bodies that carry both."""
 
-    public: msgspec.Raw
-    key: SubjectKey
+    __slots__ = ("intents", "key", "public", "results")
+
+    def __init__(self, public: msgspec.Raw, key: SubjectKey) -> None:
+        self.public = public
+        self.key = key
+        self.intents: dict[tuple[str, str, str], _IntentForm | None] = {}
+        self.results: dict[tuple[str, str], _ResultForm | None] = {}
+
+
+class _IntentForm(msgspec.Struct, frozen=True):
+    """The body of INTENTs that differ only in their action: see ``Blank``, and what else they must agree in."""
+
+    blank: Blank
+    tool: Tool
+    who: msgspec.Raw
+    rules: tuple[str, ...]
+    cost: Cost
+
+
+class _ResultForm(msgspec.Struct, frozen=True):
+    """The body of RESULTs that differ only in what they answer, and the charge that they must agree in."""
+
+    blank: Blank
+    charge: Cost
 
 
 class _Sealed(msgspec.Struct):
@@ -120,8 +146,61 @@ class Pen:
         """Return the INTENT of one attempt."""
         ready, tool, scope = judgement.ready, request.tool, request.scope
         form = self._form(request.label)
-        head = _head(request, ready.action, attempt)
-        head["digest"] = ready.asked
+        known = None
+        if tool.category is None and not judgement.approvers and ready.sent == ready.asked:
+            known = self._intent_form(request, judgement, reserved, form)
+        if known is None:
+            head = self._intent_head(request, judgement, reserved, form)
+            head |= {"id": ready.action, "item": request.item, "ord": request.ordinal, "try": attempt}
+            head["digest"] = ready.asked
+            return self._ledger.draft(
+                EntryKind.INTENT, "intent", head, ready.private, form.key, action=ready.action, run=scope.run,
+                node=request.node, item=request.item, ordinal=request.ordinal, attempt=attempt,
+                digest=bytes.fromhex(ready.asked), reserved=reserved,
+            )  # fmt: skip
+        ledger = self._ledger
+        payload = ledger.seal(form.key, ready.private)
+        body = known.blank.filled(
+            ledger.time(), ready.asked, ledger.epoch, ready.action, request.item, request.ordinal,
+            sha256(payload).hexdigest(), len(payload), attempt,
+        )  # fmt: skip
+        return EntryDraft(
+            EntryKind.INTENT, body, sha256(b"\0" + body).digest(), payload, ready.action, scope.run,
+            request.node, request.item, request.ordinal, attempt, "", reserved, None, bytes.fromhex(ready.asked),
+        )  # fmt: skip
+
+    def _intent_form(
+        self, request: Request, judgement: Judgement, reserved: Cost, form: _LabelForm
+    ) -> _IntentForm | None:
+        """Return the INTENT with blanks, from the second of its kind on; None for the first."""
+        scope, tool = request.scope, request.tool
+        place = (scope.run, request.node, tool.name)
+        known = form.intents.get(place)
+        if (
+            known is not None
+            and known.tool is tool
+            and known.who is scope.who
+            and known.rules == judgement.rules
+            and known.cost == reserved
+        ):
+            return known
+        if place not in form.intents:
+            if len(form.intents) >= _BLANKS:
+                form.intents.clear()
+            form.intents[place] = None
+            return None
+        head = self._intent_head(request, judgement, reserved, form)
+        head |= {"digest": word(), "id": word(), "item": number(), "ord": number(), "try": number()}
+        blank = self._ledger.blank("intent", head, form.key)
+        known = form.intents[place] = _IntentForm(blank, tool, scope.who, judgement.rules, reserved)
+        return known
+
+    def _intent_head(
+        self, request: Request, judgement: Judgement, reserved: Cost, form: _LabelForm
+    ) -> dict[str, Any]:
+        """Return what an INTENT says besides its place and its digest."""
+        ready, tool = judgement.ready, request.tool
+        head = _head(request)
         head["kind"] = tool.kind.value
         head["rules"] = self._named(judgement.rules)
         head["label"] = form.public
@@ -137,11 +216,7 @@ class Pen:
                 head["grant"] = judgement.grant
         if ready.sent != ready.asked:
             head["sent"] = ready.sent
-        return self._ledger.draft(
-            EntryKind.INTENT, "intent", head, ready.private, form.key, action=ready.action, run=scope.run,
-            node=request.node, item=request.item, ordinal=request.ordinal, attempt=attempt,
-            digest=bytes.fromhex(ready.asked), reserved=reserved,
-        )  # fmt: skip
+        return head
 
     def result(
         self, request: Request, intent: Intent, outcome: Outcome, reserved: Cost, charge: Cost | None
@@ -150,8 +225,37 @@ class Pen:
 
         ``charge`` None leaves the reservation standing: the outcome is unknown and not settled.
         """
-        label = request.label if outcome.label is None else outcome.label
-        form = self._form(label)
+        form = self._form(request.label if outcome.label is None else outcome.label)
+        value, message = outcome.value, outcome.message
+        over = charge is not None and charge != reserved and _exceeds(charge, reserved)
+        if charge is None or over or outcome.by or message or len(value) > INLINE_BYTES:
+            return self._rare_result(request, intent, outcome, reserved, charge, form)
+        run, status, ledger = request.scope.run, outcome.status, self._ledger
+        known = form.results.get((run, status))
+        if known is None or known.charge != charge:
+            if (run, status) not in form.results:
+                if len(form.results) >= _BLANKS:
+                    form.results.clear()
+                form.results[run, status] = None
+                return self._rare_result(request, intent, outcome, reserved, charge, form)
+            head: dict[str, Any] = {"id": word(), "intent": word(), "try": number()}
+            head |= {"run": run, "status": status, "label": form.public, "cost": cost_json(charge)}
+            known = form.results[run, status] = _ResultForm(ledger.blank("result", head, form.key), charge)
+        payload = ledger.seal(form.key, b'{"v":%b}' % value)
+        body = known.blank.filled(
+            ledger.time(), ledger.epoch, intent.action, intent.leaf.hex(), sha256(payload).hexdigest(),
+            len(payload), intent.attempt,
+        )  # fmt: skip
+        return EntryDraft(
+            EntryKind.RESULT, body, sha256(b"\0" + body).digest(), payload, intent.action, run, request.node,
+            request.item, request.ordinal, intent.attempt, status, _negative(reserved), charge,
+        )  # fmt: skip
+
+    def _rare_result(
+        self, request: Request, intent: Intent, outcome: Outcome, reserved: Cost, charge: Cost | None,
+        form: _LabelForm,
+    ) -> EntryDraft:  # fmt: skip
+        """Return a RESULT that has something to say which most have not, or is the first of its kind."""
         head: dict[str, Any] = {
             "id": intent.action,
             "try": intent.attempt,
@@ -186,7 +290,8 @@ class Pen:
     ) -> EntryDraft:
         """Return the entry that says what was refused, why, and by which code; nothing was done."""
         form = self._form(request.label)
-        head = _head(request, action, 0)
+        head = _head(request)
+        head |= {"id": action, "item": request.item, "ord": request.ordinal, "try": 0}
         head["status"] = status
         head["code"] = error.code
         head["label"] = form.public
@@ -241,14 +346,15 @@ def _exceeds(charge: Cost, reserved: Cost) -> bool:
     )
 
 
-def _head(request: Request, action: str, attempt: int) -> dict[str, Any]:
+def _negative(cost: Cost) -> Cost:
+    """Return what a RESULT gives back of a reservation; nearly every action reserves one action and no more."""
+    return _MINUS_ONE if cost == _ONE else NO_COST - cost
+
+
+def _head(request: Request) -> dict[str, Any]:
     return {
-        "id": action,
         "run": request.scope.run,
         "node": request.node,
-        "item": request.item,
-        "ord": request.ordinal,
-        "try": attempt,
         "who": request.scope.who,
         "job": request.scope.job,
         "tool": request.tool.name,

@@ -138,6 +138,11 @@ class Rules:
                 principals = self._registry.chain_of(principals.agent, job, principals.link_ids)
             except (Refused, NotFound) as error:
                 return Decision(False, why=error.message, remedy=error.remedy)
+        return self.decide_for(principals, action, resource)
+
+    def decide_for(self, principals: Principals, action: str, resource: Resource) -> Decision:
+        """Say the same of a chain that the registry has just returned: it is not looked at again."""
+        job = principals.job
         if self._memo_epoch != self._epoch.value:
             self._memo.clear()
             self._chains.clear()

@@ -62,8 +62,7 @@ class Scope:
         self.who = msgspec.Raw(encode(who))
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What is asked of the gate. ``label`` is what the asker was shown, as the gate computed it.
 
     ``planned`` are the texts that the fixed plan gave this step.
@@ -82,8 +81,7 @@ class Request:
     planned: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """An action whose bytes are fixed.
 
     ``asked`` is the digest of what was asked, ``sent`` of what will be done: they differ where a human edited it.
@@ -98,8 +96,7 @@ class Ready:
     prepared: Prepared
 
 
-@dataclass(slots=True)
-class Judgement:
+class Judgement(msgspec.Struct):
     """What the stages before the write decided, and what the write has to consume."""
 
     ready: Ready

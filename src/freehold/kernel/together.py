@@ -6,7 +6,6 @@ is shared. What needs a person, was known before, or is refused takes the gate's
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -15,6 +14,7 @@ from freehold.base import FreeholdError, Refused, StoreFailed, action_id
 from freehold.kernel.books import Hold
 from freehold.kernel.budget import charge_of
 from freehold.kernel.judge import NOTHING, Judge, enter, record_of, remember, withheld
+from freehold.kernel.principals import Principals
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Judgement, Record, Request
 from freehold.kernel.tools import Effector, Intent, Outcome
@@ -23,8 +23,7 @@ from freehold.store.interface import Cost, Drop, EntryDraft, Put
 Done = Callable[[int, Record | None], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """One of several things asked at once; ``refused`` where that was decided before the gate."""
 
     request: Request
@@ -32,8 +31,7 @@ class Asked:
     refused: Refused | None = None
 
 
-@dataclass(slots=True)
-class _Begun:
+class _Begun(msgspec.Struct):
     """An action whose INTENT is drafted."""
 
     number: int
@@ -86,8 +84,9 @@ class Together:
         """
         begun: list[_Begun] = []
         alone: list[int] = []
+        standing: dict[tuple[int, int, int], Principals] = {}
         for number, ask in enumerate(asked):
-            ready = self._begin(number, ask)
+            ready = self._begin(number, ask, standing)
             if ready is None:
                 alone.append(number)
             else:
@@ -112,27 +111,35 @@ class Together:
         finally:
             done(number, record)
 
-    def _begin(self, number: int, ask: Asked) -> _Begun | None:
-        """Judge and draft an action that nothing holds up; None for any other, with nothing changed."""
-        request, scope = ask.request, ask.request.scope
+    def _begin(
+        self, number: int, ask: Asked, standing: dict[tuple[int, int, int], Principals]
+    ) -> _Begun | None:
+        """Judge and draft an action that nothing holds up; None for any other, with nothing changed.
+
+        ``standing`` keeps who stands how for one scope, tool and label: nothing is awaited from one action of
+        the group to the next, so it is looked up once. Rules, flow and budget are asked for each.
+        """
+        request, rooms, judge = ask.request, self._rooms, self._judge
+        scope, tool, ledger = request.scope, request.tool, rooms.ledger
         identifier = action_id(scope.run, request.node, request.item, request.ordinal)
         if ask.refused is not None or identifier in scope.in_flight or identifier in scope.known:
             return None
-        if request.tool.category is not None or request.tool.question:
+        if tool.category is not None or tool.question:
             return None
-        epoch = self._rooms.epoch.value
         try:
-            ready = self._judge.ready(request, identifier, request.args, "")
-            judgement = Judgement(ready, self._judge.authorise(request, ready))
-            most = request.max_cost or request.tool.max_cost(ready.args)
-            hold = self._rooms.budget.reserve(
-                scope.accounts, most, self._rooms.ledger.now_us(), identifier, 1
-            )
+            ready = judge.ready(request, identifier, request.args, "")
+            key = (id(scope), id(tool), id(request.label))
+            principals = standing.get(key)
+            if principals is None:
+                principals = standing[key] = judge.standing(request)
+            judgement = Judgement(ready, judge.allow(request, ready, principals))
+            most = request.max_cost or tool.max_cost(ready.args)
+            hold = rooms.budget.reserve(scope.accounts, most, ledger.now_us(), identifier, 1)
         except FreeholdError:
             return None
         scope.in_flight.add(identifier)
-        draft = self._rooms.pen.intent(request, judgement, 1, most)
-        return _Begun(number, request, judgement, hold, draft, epoch, self._rooms.ledger.last_time_us)
+        draft = rooms.pen.intent(request, judgement, 1, most)
+        return _Begun(number, request, judgement, hold, draft, rooms.epoch.value, ledger.last_time_us)
 
     async def _together(self, begun: list[_Begun], asked: Sequence[Asked], done: Done) -> None:
         """Write all INTENTs in one commit; then every effect for itself, the quick ones with one commit more."""

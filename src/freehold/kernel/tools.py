@@ -7,7 +7,9 @@ cannot call a send a read. The concrete tools are built by ``runtime``; the gate
 import enum
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+import msgspec
 
 from freehold.base import Json
 from freehold.kernel.facts import Facts
@@ -17,6 +19,7 @@ from freehold.kernel.rules import Resource
 from freehold.store.interface import Cost, Put
 
 DEFAULT_TIMEOUT_S = 60.0
+ONE_ACTION: Final = Cost(actions=1)
 
 
 class EffectKind(enum.StrEnum):
@@ -29,8 +32,7 @@ class EffectKind(enum.StrEnum):
     ONCE = "once"
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """An action made ready: the very bytes that would leave, and how a person is shown them."""
 
     data: bytes = b""
@@ -57,8 +59,7 @@ class Outcome:
     writes: tuple[Put, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True):
     """What an effector is handed once the INTENT is durable; ``index`` and ``leaf`` are its journal place.
 
     ``answer`` is what a human said to a question, as JSON.
@@ -88,7 +89,7 @@ Reconcile = Callable[[Intent], Awaitable[Outcome]]
 
 def no_cost(args: Mapping[str, Json]) -> Cost:
     """Return the cost of an action that counts as one action and nothing else."""
-    return Cost(actions=1)
+    return ONE_ACTION
 
 
 @dataclass(frozen=True, slots=True)

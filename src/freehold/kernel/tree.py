@@ -6,6 +6,7 @@ asks it for roots and proofs. Tiles are those of C2SP tlog-tiles: 256 hashes wid
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final
 
 from freehold.base import BadInput, Corrupt
@@ -33,6 +34,14 @@ class _State:
         """Take one leaf in and add the tiles that it completes to ``full``."""
         hashes, edges = self.peaks.hashes, self.edges
         value, carry, height = leaf, self.peaks.size, 0
+        if edges and ~carry & TILE_WIDTH - 1:  # nearly every leaf: it fills no tile
+            edges[0].append(leaf)
+            while carry & 1:
+                value = sha256(b"\x01" + hashes.pop() + value).digest()
+                carry >>= 1
+            hashes.append(value)
+            self.peaks.size += 1
+            return
         filled: bytes | None = None  # a tile that this leaf fills; its root comes eight merges later
         while True:
             level, between = divmod(height, TILE_BITS)
