@@ -2,8 +2,9 @@
 
 The daemon holds one ``Channel`` for each process that it started, a runner holds one to the daemon. All
 frames of one read are handed on in one call, all frames written in one turn of the loop leave in one send
-(the first of a turn at once, so that a lone message waits for nobody). Memory is bounded both ways: reading
-stops while the handler says so or while the other side does not take what it was sent.
+(the first of a turn at once, so that a lone message waits for nobody, unless the turn before had several).
+Memory is bounded both ways: reading stops while the handler says so or while the other side does not take
+what it was sent.
 """
 
 import asyncio
@@ -57,6 +58,8 @@ class Channel:
         self._sent = 0
         self._marks: deque[tuple[int, list[int]]] = deque()
         self._turn_open = False
+        self._in_turn = 0
+        self._last_turn = 0
         self._writing = False
         self._held = False
         self._reading = False
@@ -150,9 +153,13 @@ class Channel:
             self._marks.append((self._sent + start, [os.dup(descriptor) for descriptor in descriptors]))
         if not (self._turn_open or self._writing):
             self._turn_open = True
+            self._in_turn = 1
             self._loop.call_soon(self._end_turn)
-            self._flush()
-        elif len(out) > HIGH_WATER:
+            if self._last_turn < 2:
+                self._flush()
+            return
+        self._in_turn += 1
+        if len(out) > HIGH_WATER:
             if len(out) > self._max_buffered:
                 self.close(Unavailable("The other process does not read what it is sent."))
             else:
@@ -167,6 +174,7 @@ class Channel:
 
     def _end_turn(self) -> None:
         self._turn_open = False
+        self._last_turn = self._in_turn
         if self._out and not (self._writing or self._closed):
             self._flush()
 
