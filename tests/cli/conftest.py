@@ -82,7 +82,9 @@ class Said(NamedTuple):
 
 
 class Person:
-    """Types commands in one estate; nobody sits at the terminal."""
+    """Types commands in one estate; nobody sits at the terminal. ``prefix`` runs them as somebody else."""
+
+    prefix: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -92,7 +94,7 @@ class Person:
     def types(self, *words: str, cwd: Path | None = None) -> Said:
         """Run one command to its end."""
         done = subprocess.run(
-            [sys.executable, "-m", "freehold.cli.main", *words],
+            [*self.prefix, sys.executable, "-m", "freehold.cli.main", *words],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50, env=self.environment,
             cwd=cwd or self.folder.parent,
         )  # fmt: skip

@@ -18,8 +18,10 @@ pack = Pack("copies", version="1")
 
 
 @pack.step
-async def copy(ctx: Context, item: dict[str, object]) -> str:
+async def copy(ctx: Context, item: dict[str, object], ask: bool) -> str:
     path = str(item["path"])
+    if ask:
+        await ctx.ask("Go on?")
     data = await ctx.read_source("in", path)
     kept = await ctx.put_artifact(data, "text/plain", path)
     (ctx.workspace / path).write_bytes(data)
@@ -37,7 +39,8 @@ async def send(ctx: Context, copy: list[str], to: str) -> int:
 @pack.planner
 def plan(job: Job) -> Plan:
     made = Plan()
-    read = made.add(copy, each="source:in", tools=["source.read", "outbox.write"])
+    read = made.add(copy, each="source:in", tools=["source.read", "outbox.write", "question.ask"],
+                    params={"ask": job.settings["ask"]})
     made.add(send, needs=[read], tools=["mail.send"], params={"to": "finance@example.com"})
     return made
 '''
@@ -60,6 +63,7 @@ may:
   - mail.send: finance@example.com
 sources:
   in: {folder}
+params: {{ask: {ask}}}
 ---
 # Copies
 ## Goal
@@ -77,18 +81,41 @@ class Owner(Person):
     """Gives the agent work about people."""
 
     def employs_for(
-        self, job: str, files: dict[str, str], *, subject: str = "", send: str = "ask", port: int = 0
+        self,
+        job: str,
+        files: dict[str, str],
+        *,
+        subject: str = "",
+        send: str = "ask",
+        port: int = 0,
+        ask: bool = False,
     ) -> None:
         """Write a job over a folder with these files and accept it."""
+        self.writes(job, files, subject=subject, send=send, port=port, ask=ask)
+        self.accepts(job)
+
+    def writes(
+        self,
+        job: str,
+        files: dict[str, str],
+        *,
+        subject: str = "",
+        send: str = "ask",
+        port: int = 0,
+        ask: bool = False,
+    ) -> None:
+        """Write a job over a folder with these files."""
         folder = self.folder.parent / f"in-{job}"
         folder.mkdir()
         for name, text in files.items():
             (folder / name).write_text(text)
         mail = f"mail: {{host: 127.0.0.1, port: {port}, from: audrey@example.com}}" if port else ""
-        text = JOB.format(
-            subject=f"subject: {subject}" if subject else "", send=send, folder=folder, mail=mail
-        )
+        about = f"subject: {subject}" if subject else ""
+        text = JOB.format(subject=about, send=send, folder=folder, mail=mail, ask=str(ask).lower())
         (self.folder / "jobs" / f"{job}.md").write_text(text.replace("\n\n", "\n"))
+
+    def accepts(self, job: str) -> None:
+        """Look at a job file and sign it."""
         checked = self.types("jobs", "check", job, "--json")
         self.does("jobs", "accept", job, "--digest", checked.value["digest"])
 

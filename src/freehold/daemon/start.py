@@ -39,8 +39,9 @@ def start_daemon(estate: Estate, *, ready_s: float = READY_S) -> int:
             )
     except OSError as error:
         os.close(read_end)
+        where = f" ({error.filename})" if error.filename else ""
         raise Unavailable(
-            f"The daemon cannot be started: {error.strerror}.",
+            f"The daemon cannot be started: {error.strerror}{where}.",
             remedy="Look: freehold doctor",
             code="unavailable.disk",
         ) from error

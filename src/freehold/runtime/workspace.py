@@ -188,7 +188,11 @@ def _require_plain_file(relative: str, facts: os.stat_result) -> None:
 def _cannot_open(relative: str, error: OSError) -> BadInput:
     if error.errno in (errno.ELOOP, errno.EXDEV, errno.ENOTDIR):
         return BadInput(f"'{relative}' leads through a link.", remedy=_OUTSIDE, code="input.path")
-    return BadInput(f"'{relative}' cannot be read: {error.strerror}.", code="input.path")
+    return BadInput(
+        f"'{relative}' cannot be read: {error.strerror}.",
+        remedy="Give the daemon's user access to it, or take it out of the folder.",
+        code="input.path",
+    )
 
 
 # ---- reading
