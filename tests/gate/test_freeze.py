@@ -26,10 +26,10 @@ BOUND_US = 1_000_000
 ENOUGH = 100
 
 
-def a_thousand_mails(port: int) -> Job:
+def a_thousand_mails(port: int, count: int = 1_000) -> Job:
     args = {"to": [TO], "subject": "Hello", "text": "The report."}
     plan: list[Any] = [
-        {"step": "numbers", "params": {"count": 1_000}},
+        {"step": "numbers", "params": {"count": count}},
         {
             "step": "act",
             "each": "numbers",
@@ -96,10 +96,9 @@ async def test_no_effect_starts_after_a_freeze_nor_after_a_restart_and_no_proces
         frozen_us = await freeze(estate, scope)
         graph = live.graph
         assert graph is not None
-        await until(lambda: graph.active == 0)
-        if scope != "tool:mail.send":
-            await until(lambda: estate.pool.in_use == 0)
-            assert not any(alive(pid) for pid in runners)
+        await until(lambda: graph.active == 0, 40)
+        await until(lambda: estate.pool.in_use == 0)
+        assert not any(alive(pid) for pid in runners)
         await until(lambda: in_flight(estate, run) == 0)
         late_us = max(entry["at_us"] for entry in server.taken()) - frozen_us
         print(f"the last effect started {late_us / 1_000:.1f} ms after the freeze")
@@ -120,3 +119,22 @@ async def test_no_effect_starts_after_a_freeze_nor_after_a_restart_and_no_proces
         assert estate.rooms.freezes.reason("worker", "synthetic", "mail.send") is not None
         await estate.close()
         assert descendants() == []
+
+
+async def test_a_run_that_meets_a_frozen_tool_stands_still_and_goes_on_after_the_thaw(tmp_path: Path) -> None:
+    with SmtpServer(tmp_path / "smtp") as server:
+        estate = await opened(tmp_path / "estate")
+        rooms = estate.rooms
+        await rooms.ledger.commit(rooms.settings.change({"own_domains": ["example.org"]}, by=OWNER))
+        job = a_thousand_mails(server.port, 5)
+        await estate.employ(job)
+        await freeze(estate, "tool:mail.send")
+        run = await estate.engine.start(job, {})
+        await until(lambda: (live := estate.engine.live(run)) is not None and live.halted == "frozen")
+        await until(lambda: estate.pool.in_use == 0)
+        assert server.taken() == []
+        await rooms.ledger.commit(rooms.freezes.thaw("tool:mail.send", by=OWNER))
+        estate.engine.thawed()
+        document = await asyncio.wait_for(estate.engine.wait(run), 20)
+        assert (document.state, document.failed, len(server.taken())) == ("done", 0, 5)
+        await estate.close()

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from freehold.base import Diverged, FreeholdError, Json, Refused, StoreFailed, action_id
+from freehold.base import BadInput, Diverged, FreeholdError, Json, Refused, StoreFailed, action_id
 from freehold.kernel.asking import Asking
 from freehold.kernel.books import Hold
 from freehold.kernel.budget import charge_of
@@ -138,7 +138,7 @@ class Gate:
             now_us = self._rooms.ledger.now_us()
             most = request.max_cost or request.tool.max_cost(judgement.ready.args)
             hold = self._rooms.budget.reserve(request.scope.accounts, most, now_us, identifier, number)
-        except Refused as error:
+        except (BadInput, Refused) as error:
             for move in consume.undo:
                 move()
             return await self._refuse(request, identifier, ready, error)

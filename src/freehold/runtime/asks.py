@@ -63,7 +63,9 @@ class Asks:
         def done(number: int, record: Record | None) -> None:
             call, message = asked[number]
             try:
-                if record is not None:
+                if record is not None and record.code == "refused.frozen":  # the step waits with its run
+                    self._trouble(Refused(record.message, remedy=record.remedy, code=record.code))
+                elif record is not None:
                     self._answer(session, call, message, askers[number], record)
             finally:
                 session.answered(call)

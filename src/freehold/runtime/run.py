@@ -34,6 +34,7 @@ MAX_MESSAGES: Final = 100
 MAX_LOST: Final = 3
 """How often a step is begun that loses its runner each time."""
 TELL_EVERY_S: Final = 0.05
+_NOTHING: Final = Cost()
 
 
 class LiveRun:
@@ -66,6 +67,7 @@ class LiveRun:
         self._changed: dict[str, NodeState] = {}
         self._telling: asyncio.TimerHandle | None = None
         self._rests = False
+        self._coming = Cost()
         self._sources = house.sources_of(scope.run, job)
         self.workspace = house.make_workspace(scope.run)
 
@@ -185,17 +187,20 @@ class LiveRun:
         active = graph.active
         for state in graph.takeable():
             while active < self.house.max_active_steps:
-                if active and not self._affordable(state):
+                coming = self._coming + _most(state.node)
+                if active and not self._affordable(coming):
                     break  # what runs now will give back what it does not use
                 item = state.take()
                 if item is None:
                     break
                 active += 1
+                self._coming = coming
                 yield state, item
 
-    def _affordable(self, state: NodeState) -> bool:
+    def _affordable(self, coming: Cost) -> bool:
+        """Whether the budget bears what was started and has reserved nothing yet."""
         rooms = self.house.rooms
-        return rooms.budget.fits(self.scope.accounts, _most(state.node), rooms.ledger.now_us())
+        return rooms.budget.fits(self.scope.accounts, coming, rooms.ledger.now_us())
 
     def _open_nodes(self, graph: Graph) -> None:
         """Open every node whose inputs are there; one whose items cannot be told has failed as a whole."""
@@ -242,11 +247,13 @@ class LiveRun:
     async def _step(self, state: NodeState, item: int) -> None:
         """Carry out one item of a node and move the graph by what its record says."""
         call: Call | None = None
+        most = _most(state.node)
         try:
             session = self.runners.idle() or await self._runner()
             inputs = gather(self._sources, self._graph(), state, item)
             call = session.begin(state.node.id, item, inputs.label, frozenset(state.node.tools))
             call.planned = self._planned(state)
+            self._coming, most = self._coming - most, _NOTHING
             record = await self._perform_step(session, call, state, inputs)
             session.finish(call)
         except StoreFailed as error:
@@ -256,6 +263,8 @@ class LiveRun:
             return
         except FreeholdError as error:
             record = Record("", "not_done", code=error.code, message=str(error))
+        finally:
+            self._coming -= most
         self._moved(state, item, record, call)
 
     async def _runner(self) -> Session:
@@ -291,7 +300,14 @@ class LiveRun:
         return await self.house.gate.perform(request, effect)
 
     async def _on_runner(self, session: Session, call: Call, ask: m.Message, limit_s: float) -> Outcome:
-        """Have the runner do what ``ask`` says; a read, so whatever goes wrong is merely not done."""
+        """Have the runner do what ``ask`` says, and wait for what it asked for and did not wait for itself."""
+        outcome = await self._answer_of(session, call, ask, limit_s)
+        while call.performing:  # else a second attempt would meet the first one's actions still under way
+            await asyncio.wait(session.under_way, return_when=asyncio.FIRST_COMPLETED)
+        return outcome
+
+    async def _answer_of(self, session: Session, call: Call, ask: m.Message, limit_s: float) -> Outcome:
+        """Return what a runner makes of ``ask``; a read, so whatever goes wrong is merely not done."""
         left_us = self.house.rooms.budget.left_us(self.scope.run, self.house.rooms.ledger.now_us())
         if left_us is not None and left_us < limit_s * 1_000_000:
             limit_s = left_us / 1_000_000
@@ -417,11 +433,13 @@ class LiveRun:
 
     def trouble(self, error: BaseException) -> None:
         """Something could not be carried through: the store stopped, the gate has had enough, or our own mistake."""
-        self.house.trouble(self.scope.run, error)
-        if self._over:
+        if self._over or self.halted == "frozen":
             return
+        self.house.trouble(self.scope.run, error)
         if isinstance(error, StoreFailed):
             self.halt("store")
+        elif isinstance(error, Refused) and error.code == "refused.frozen":
+            self.halt("frozen")
         elif isinstance(error, Refused):
             self._finish("failed", str(error))
         else:

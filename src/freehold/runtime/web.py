@@ -101,7 +101,10 @@ def _kind(job: Job, method: str, url: str) -> tuple[EffectKind, float, str]:
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # the gate refuses such a thing in words
+        return ""
     return f"{parts.scheme}://{parts.netloc}"
 
 
