@@ -184,7 +184,8 @@ def handed_over(workspace: Path, step: int, inputs: Inputs) -> Inputs:
     content = msgspec.json.encode({"item": inputs.item, "inputs": inputs.inputs})
     try:
         workspace.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(workspace / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        (workspace / name).unlink(missing_ok=True)  # a runner may have left a pipe there that nobody reads
+        descriptor = os.open(workspace / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "wb") as file:
             file.write(content)
     except OSError as error:

@@ -127,18 +127,14 @@ class Toolbox:
             "media_type": str(intent.args.get("media_type", "application/octet-stream")),
             "size": len(data),
         }
-        row = {
-            "run": asker.run,
-            "label": _public(asker.label).encode(),
-            "set": key.set_id,
-            "meta": _sealed(key, value),
-        }
-        return Outcome(
-            "done",
-            encode_trusted(value),
-            spent=ONE,
-            writes=(Put(ARTIFACTS, address, encode(row), asker.run),),
-        )
+        place, label, meta = f"{asker.run}/{address}", asker.label, _sealed(key, value)
+        before = self._rooms.store.document(ARTIFACTS, place)
+        if before is not None:  # the same contents again: its label only rises, its name stays
+            kept = decode(before.body)
+            label, meta = label.join(self._rooms.pen.label(kept["label"], kept["set"])), kept["meta"]
+        row = {"run": asker.run, "label": _public(label).encode(), "set": key.set_id, "meta": meta}
+        writes = (Put(ARTIFACTS, place, encode(row), asker.run),)
+        return Outcome("done", encode_trusted(value), spent=ONE, writes=writes)
 
     @staticmethod
     def _from_workspace(asker: Asker, intent: Intent) -> bytes:
@@ -166,12 +162,12 @@ class Toolbox:
 
     def artifact(self, run: str, address: str) -> ArtifactView:
         """Return an artifact of a run; raises NotFound for another run's, Refused for a forgotten one."""
-        document = self._rooms.store.document(ARTIFACTS, address)
-        row = decode(document.body) if document is not None else {}
-        if row.get("run") != run:
+        document = self._rooms.store.document(ARTIFACTS, f"{run}/{address}") if _is_address(address) else None
+        if document is None:
             raise NotFound(
                 f"This run has no artifact {address[:12]!r}.", remedy="Use the id of ctx.put_artifact."
             )
+        row = decode(document.body)
         key = self._rooms.ledger.key_of(row["set"])
         if key is None:
             raise Refused("The artifact was forgotten with its subject.", code="refused.forgotten")
@@ -299,6 +295,10 @@ def _of(kind: str, field: str) -> Callable[[Mapping[str, Json]], tuple[Resource,
 def _public(label: Label) -> Label:
     """Return a label without its subjects, who are known by the ids of their keys alone."""
     return Label(label.integrity, label.confidentiality, label.sources)
+
+
+def _is_address(text: str) -> bool:
+    return len(text) == 64 and text.isalnum()
 
 
 def _sealed(key: Any, value: dict[str, Json]) -> str:
