@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import hashlib
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from freehold.base import FreeholdError
 from freehold.sdk import BlockingContext, Context, Job, Pack, Plan
 from freehold.wire import messages as m
 from freehold.wire.channel import Channel
@@ -176,11 +178,144 @@ async def lie(ctx: Context, args: dict[str, Any], tool: str = "noop") -> str:
     return (await ctx.act(tool, args)).status
 
 
+@pack.step
+async def attempt(ctx: Context, calls: list[dict[str, Any]], item: Any = None) -> list[str]:
+    """Ask for one thing after another; tell of each its status, or the code of its refusal."""
+    said = []
+    for call in calls:
+        blob = call["blob"].encode() if "blob" in call else None
+        try:
+            said.append((await ctx.act(call["tool"], call["args"], blob=blob)).status)
+        except FreeholdError as error:
+            said.append(getattr(error, "status", "") or error.code)
+    return said
+
+
+@pack.step
+async def obey(ctx: Context, source: str, path: str, lies: dict[str, Any]) -> list[str]:
+    """Read a stranger's letter and write to whomever it names, claiming all along that nobody did."""
+    call: dict[str, Any] = {"tool": "source.read", "args": {"source": source, "path": path, **lies}}
+    noop = {"tool": "noop", "args": lies}
+    said = await attempt(ctx, [noop, call])
+    address = (await ctx.read_source(source, path)).decode()
+    letter = {"to": [address], "subject": "x", "text": "x"}
+    mails = [{"tool": "mail.send", "args": letter}, {"tool": "mail.send", "args": {**letter, **lies}}]
+    return said + await attempt(ctx, [noop, *mails])
+
+
+@pack.step
+async def refused_flood(ctx: Context, count: int, at_once: int = 50) -> int:
+    """Ask again and again for what no rule allows; return how often an answer came."""
+    answers = 0
+
+    async def ask() -> None:
+        nonlocal answers
+        with contextlib.suppress(FreeholdError):
+            await ctx.act("shell.run", {"command": "true"})
+        answers += 1
+
+    for _ in range(count // at_once):
+        await asyncio.gather(*(ask() for _ in range(at_once)))
+    return answers
+
+
+@pack.step
+async def finish_raw(ctx: Context, value: str, step: int) -> None:
+    """Give bytes as a result that no encoder would make."""
+    write_raw(_frame(b'{"m":"finished","step":%d,"value":%b,"cpu_us":-5}' % (step, value.encode())))
+    await asyncio.get_running_loop().create_future()
+
+
+@pack.step
+async def fire_and_finish(ctx: Context, calls: list[dict[str, Any]]) -> int:
+    """Ask for things and end before any answer has come."""
+    asked = [asyncio.ensure_future(ctx.act(call["tool"], call["args"])) for call in calls]
+    await asyncio.sleep(0)
+    return len(asked)
+
+
+@pack.step
+async def traps(ctx: Context, outside: str, count: int = 20) -> list[str]:
+    """Leave links and pipes in the workspace where the daemon may come by, and announce them as artifacts."""
+    place = ctx.workspace
+    (place / "plain").write_text("mine")
+    (place / "soft").symlink_to(outside)
+    os.link(outside, place / "hard")
+    (place / "folder").symlink_to(Path(outside).parent, target_is_directory=True)
+    os.mkfifo(place / "pipe")
+    for number in range(count):
+        os.mkfifo(place / f"inputs-{number}.json")
+    (place / "received").symlink_to(Path(outside).parent, target_is_directory=True)
+    name = Path(outside).name
+    paths = [
+        "soft",
+        "hard",
+        f"folder/{name}",
+        "pipe",
+        outside,
+        f"../{name}",
+        "plain/../soft",
+        ".",
+        "",
+        "a\0b",
+    ]
+    digest = hashlib.sha256(Path(outside).read_bytes()).hexdigest()
+    calls = [
+        {"tool": "artifact.put", "args": {"path": path, "digest": digest, "name": "x"}} for path in paths
+    ]
+    return await attempt(ctx, calls)
+
+
+@pack.step
+async def large(ctx: Context, size: int) -> str:
+    """Return a value of that size."""
+    return "x" * size
+
+
+@pack.step
+async def wide(ctx: Context, count: int) -> list[int]:
+    """Return more than can be fanned out over."""
+    return list(range(count))
+
+
+@pack.step
+async def numbered(ctx: Context, ordinal: str) -> None:
+    """Ask for something under a number of one's own choice (as text: it may be any number)."""
+    write_raw(
+        _frame(b'{"m":"perform","seq":1,"step":2,"ordinal":%b,"tool":"noop","args":{}}' % ordinal.encode())
+    )
+    await asyncio.get_running_loop().create_future()
+
+
+@pack.step
+async def raw(ctx: Context, tool: str, args: str) -> None:
+    """Ask with bytes that no encoder would make."""
+    body = b'{"m":"perform","seq":1,"step":2,"ordinal":1,"tool":"%b","args":%b}'
+    write_raw(_frame(body % (tool.encode(), args.encode())))
+    await asyncio.get_running_loop().create_future()
+
+
+@pack.step
+async def swallow(ctx: Context, large: Any, traps: Any = None) -> int:
+    """Take an input and tell its length."""
+    return len(large)
+
+
 @pack.planner
 def plan(job: Job) -> Plan:
-    """Run whatever the job's settings name."""
-    made = Plan()
-    made.add(str(job.settings["step"]), tools=["noop"], params=dict(job.settings.get("params", {})))
+    """Run whatever the job's settings name; ``raw_plan`` is sent past every check, ``nodes`` are a whole plan."""
+    settings = job.settings
+    if "raw_plan" in settings:
+        text = str(settings["raw_plan"]).encode()
+        write_raw(_frame(b'{"m":"finished","step":1,"value":' + text + b"}"))
+        time.sleep(60)
+    made = Plan(runners=settings.get("runners", 1))
+    for node in settings.get("nodes", ()):
+        made.add(**node)
+    if "step" in settings:
+        tools = settings.get("tools", ["noop"])
+        limits = settings.get("limits", {})
+        made.add(str(settings["step"]), tools=tools, params=dict(settings.get("params", {})), **limits)
     return made
 
 
