@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -21,14 +20,13 @@ from freehold.runtime.graph import Graph, ItemState, NodeState
 from freehold.runtime.house import House
 from freehold.runtime.inputs import Inputs, gather, handed_over, width
 from freehold.runtime.job import Job, texts
+from freehold.runtime.planning import LOST, PLAN_NODE, ask_planner
 from freehold.runtime.plans import Node, Plan, Planned
 from freehold.runtime.runners import Runners
 from freehold.runtime.session import Call, RunnerLost, Session
 from freehold.store.interface import Cost, RunAction
 from freehold.wire import messages as m
 
-PLAN_NODE: Final = "$plan"
-PLAN_LIMIT_S: Final = 60.0
 MAX_BACKOFF_S: Final = 60.0
 MAX_MESSAGES: Final = 100
 MAX_LOST: Final = 3
@@ -114,42 +112,15 @@ class LiveRun:
             self.runners.version = planned.version
             return house.read_plan(planned.plan, self.job, None)
         for _ in range(MAX_LOST):
-            plan, record = await self._ask_planner(await self.runners.get())
+            session = await self.runners.get()
+            plan, record = await ask_planner(house, self.scope, self.job, session, self._on_runner)
+            self.runners.version = session.version
             if plan is not None:
                 return plan
-            if record.code != "lost" or self.halted:
+            if record.code != LOST or self.halted:
                 break
         message = record.message or "The pack's planner gave no plan."
         raise Refused(message, remedy=record.remedy, code=record.code or "refused.plan")
-
-    async def _ask_planner(self, session: Session) -> tuple[Plan | None, Record]:
-        """Have one runner plan; the record's code is ``lost`` where it was lost over it."""
-        house = self.house
-        call = session.begin(PLAN_NODE, 0, house.job_label(self.job), frozenset())
-        request = Request(
-            self.scope, PLAN_NODE, 0, 0, house.step_tool, {"step": PLAN_NODE, "job": self.job.digest},
-            session.label(call), max_cost=Cost(actions=1, cpu_us=house.plan_cpu_us),
-        )  # fmt: skip
-        made: list[Plan] = []
-
-        async def effect(intent: Intent) -> Outcome:
-            ask = m.MakePlan(step=call.number, job=house.job_view(self.scope.run, self.job))
-            outcome = await self._on_runner(session, call, ask, PLAN_LIMIT_S)
-            if outcome.status != "done":
-                return outcome
-            try:
-                made.append(house.read_plan(outcome.value, self.job, session.steps))
-            except BadInput as error:
-                return replace(outcome, status="not_done", value=b"null", message=str(error))
-            planned = Planned(msgspec.Raw(outcome.value), session.version)
-            return replace(outcome, value=msgspec.json.encode(planned))
-
-        record = await house.gate.perform(request, effect)
-        session.finish(call)
-        self.runners.version = session.version
-        if record.status == "not_done" and session.lost is not None:
-            record = msgspec.structs.replace(record, code="lost")
-        return (made[-1] if record.status == "done" and made else None), record
 
     # ---- the walk ------------------------------------------------------------------------------------
 
@@ -388,23 +359,16 @@ class LiveRun:
             state.node.retries, MAX_LOST - 1 if call is not None and call.retry is None else 0
         ):
             state.stop(item, ItemState.PENDING)
-            self._later(
-                min(MAX_BACKOFF_S, 0.1 * 4 ** (tried - 1)) * random.uniform(0.5, 1.0), state, item, call
-            )
+            self._later(min(MAX_BACKOFF_S, 0.1 * 4 ** (tried - 1)) * random.uniform(0.5, 1.0), state, item)
             return
         if len(self.messages) < MAX_MESSAGES:
             self.messages[key] = record.message
         self._forget(state.node.id, item, call)
         graph.settle(state, item, ItemState.FAILED)
 
-    def _later(self, delay_s: float, state: NodeState, item: int, call: Call | None) -> None:
-        """Offer an item again after a while, and not before what its last attempt had asked for is over."""
-
+    def _later(self, delay_s: float, state: NodeState, item: int) -> None:
         def again() -> None:
             self._retries.pop(timer, None)
-            if call is not None and call.performing:
-                self._later(delay_s, state, item, call)
-                return
             state.offer(item)
             self.pump()
 

@@ -20,7 +20,7 @@ from freehold.kernel.rights import EVERYTHING, Right
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.rules import MAX_MEMO
 from freehold.runtime.couriers import Couriers
-from freehold.runtime.engine import Engine, RunDocument
+from freehold.runtime.engine import MAX_LIVE, Engine, RunDocument
 from freehold.runtime.house import House, Pack
 from freehold.runtime.job import Budgets, Job, Limits, Mail
 from freehold.runtime.outbox import Outbox
@@ -53,6 +53,7 @@ class ThrowawayEstate:
     ) -> None:
         self.place = Place(folder, ESTATE, "Throw-away", store or str(folder / "store"))
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.most_live = MAX_LIVE
         self._clock = clock or SystemClock()
         self._delay_s = commit_delay_s
         self._memo_size = memo_size
@@ -114,7 +115,7 @@ class ThrowawayEstate:
             rooms, self.gate, self.pool, tools, pins, Records(rooms), folder, self._packs.__getitem__,
             lambda run, event: self.events.append((run, event)),
         )  # fmt: skip
-        self.engine = Engine(self.kernel, house, self._policy)
+        self.engine = Engine(self.kernel, house, self._policy, most=self.most_live)
 
     async def close(self) -> None:
         """Stop everything in order; what had not ended goes on at the next ``open``."""

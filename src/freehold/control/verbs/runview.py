@@ -11,7 +11,7 @@ from freehold.control.verbs.desk import Desk
 from freehold.kernel import body as bodies
 from freehold.kernel.limits import cost_row
 from freehold.runtime.engine import ALIVE, RunDocument
-from freehold.runtime.run import PLAN_NODE
+from freehold.runtime.planning import PLAN_NODE
 from freehold.store.interface import Cost, Entry, EntryKind
 
 MAX_ACTIONS: Final = 500
