@@ -10,19 +10,22 @@ import msgspec
 
 from freehold.kernel.grades import Category, Grade
 from freehold.kernel.rights import right
-from freehold.runtime.job import Job, Mail
-from freehold.testing.estates import synthetic_job
+from freehold.runtime.house import Pack
+from freehold.runtime.job import Budgets, Job, Limits, Mail, Source
+from freehold.testing.estates import AGENT, OWNER, synthetic_job
 
 TO = "finance@example.org"
 SENDER = "freehold@example.org"
+EXPENSE = Pack("expense-audit", "freehold.packs.expense_audit.pack:pack")
 
 
 class Doors(msgspec.Struct, frozen=True):
-    """The ports of the servers that count: one that honours keys, one that can be asked, one for mail."""
+    """Ports of the servers that count: one that honours keys, one that can be asked, one for mail; and the receipts."""
 
     keyed: int
     asked: int
     mail: int
+    receipts: str = ""
 
     def keyed_url(self) -> str:
         return f"http://127.0.0.1:{self.keyed}"
@@ -101,4 +104,29 @@ def _job(name: str, doors: Doors, nodes: list[dict[str, Any]], send: Grade) -> J
     )
 
 
-JOBS = {"small": small, "whole": whole}
+def expense(doors: Doors, text: str = "") -> Job:
+    """Return the expense audit of the receipts: read, asked, checked, reported, filed, and sent after an approval."""
+    return Job(
+        name="expense",
+        digest="0" * 64,
+        title=text or "Travel expenses",
+        owner=OWNER,
+        agent=AGENT,
+        pack=EXPENSE.name,
+        budget=Budgets(run=Limits(money_micro=0, tokens=0, actions=10_000, cpu_us=10**11)),
+        sources={"receipts": Source("receipts")},
+        policy="policy.md",
+        params={"send_to": TO},
+        may=(
+            right("source.read", "receipts"),
+            right("outbox.write", "reports"),
+            right("mail.send", TO),
+        ),
+        grades={Category.SEND: Grade.ASK, Category.CHANGE_SOURCE: Grade.ACT},
+        mail=Mail("127.0.0.1", doors.mail, SENDER),
+    )
+
+
+JOBS = {"small": small, "whole": whole, "expense": expense}
+MAIL_NODES = {"small": ("once", 3), "whole": ("once", 3), "expense": ("send", 1)}
+"""Which node sends a job's one mail, and as which of its actions."""

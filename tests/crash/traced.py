@@ -22,4 +22,4 @@ async def main(folder: Path, doors: Doors) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Doors(*map(int, sys.argv[2:5]))))
+    asyncio.run(main(Path(sys.argv[1]), Doors(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))
