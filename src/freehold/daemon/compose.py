@@ -62,6 +62,7 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
     )  # fmt: skip
     drops = Drops(kernel.rooms, engine, clock, jobs.watched)
     caretaker = Caretaker(kernel, engine, policies.now)
+    await caretaker.sweep()  # what expired meanwhile is written down before its run finds it so and ends
     taken_up = engine.load()
     if taken_up:
         _log.info("took up %d runs", taken_up)

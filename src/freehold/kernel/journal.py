@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final, TypedDict, Unpack
 
-from freehold.base import Clock, Corrupt, FreeholdError, Internal, canonical
+from freehold.base import Clock, Corrupt, FreeholdError, Internal, StoreFailed, canonical
 from freehold.kernel import body, merkle
 from freehold.kernel.blank import Blank, number, word
 from freehold.kernel.change import Change
@@ -56,6 +56,8 @@ class Ledger:
         self._clock = clock
         self._last_us = 0
         self.epoch = 0
+        self.failed = False
+        """Whether a commit failed since the store was opened: every later one does too, until ``reopen``."""
         self._unstored: dict[str, tuple[str, ...]] = {}
         self._stored: set[str] = set()
 
@@ -103,6 +105,7 @@ class Ledger:
     async def reopen(self) -> None:
         """After StoreFailed: connect again and read state anew."""
         await self._store.reopen()
+        self.failed = False
         self._tree.load(self._store)
         self.epoch = self._store.epoch
 
@@ -198,6 +201,9 @@ class Ledger:
             new = dict(new)
         try:
             first = await self._store.commit(Batch(entries, writes))
+        except StoreFailed:
+            self.failed = True
+            raise
         finally:
             if entries:
                 self._keeper.committed()

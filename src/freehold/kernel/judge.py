@@ -6,7 +6,7 @@ Nothing here writes. The gate and its lane for many at once call it; a refusal n
 import asyncio
 from typing import Final
 
-from freehold.base import FreeholdError, Json, Refused
+from freehold.base import FreeholdError, Json, Refused, StoreFailed
 from freehold.base.canonical import check, encode_trusted
 from freehold.kernel.asking import Asking
 from freehold.kernel.labels import flows, may_see
@@ -125,6 +125,10 @@ async def enter(request: Request, effect: Effector, intent: Intent) -> Outcome:
             return await effect(intent)
     except TimeoutError:
         return lost(request, f"There was no answer within {request.tool.timeout_s:g} s.")
+    except StoreFailed as error:
+        if request.tool.kind is EffectKind.READ:
+            return lost(request, str(error))
+        raise  # the estate's own disk failed: the gate stops, and the INTENT is settled once it is back
     except FreeholdError as error:
         return lost(request, str(error))
     except Exception as error:  # an effector is somebody else's code: nothing of it may end the gate

@@ -61,6 +61,11 @@ class Kernel:
         self.clock = clock
         self.ids = IdSource(clock)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing durable can be promised until ``reopen``."""
+        return self.gate.stopped or self.rooms.ledger.failed
+
     async def reopen(self) -> None:
         """After StoreFailed: connect again, read every room's state anew, and let actions through."""
         await self.rooms.ledger.reopen()

@@ -40,19 +40,18 @@ class Caretaker:
 
     async def _look_after(self) -> None:
         while True:
-            stopped = self._kernel.gate.stopped
+            stopped = self._kernel.stopped
             await asyncio.sleep(REOPEN_EVERY_S if stopped else LOOK_EVERY_S)
             try:
                 await self.look()
             except StoreFailed as error:
-                self._kernel.gate.stop(error)
                 _log.warning("the store cannot be used yet: %s", error)
             except FreeholdError as error:
                 _log.error("%s: %s", error.code, error)
 
     async def look(self) -> None:
         """Do what is due: reopen a store that failed, freeze again what was lost, sweep cards, take a snapshot."""
-        if self._kernel.gate.stopped:
+        if self._kernel.stopped:
             await self._kernel.reopen()
             _log.info("the store can be used again")
             await self._freeze_again()

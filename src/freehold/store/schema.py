@@ -49,6 +49,7 @@ def _migrate(dialect: str, connect: Callable[[], Any]) -> None:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
     config = Config()
@@ -56,12 +57,16 @@ def _migrate(dialect: str, connect: Callable[[], Any]) -> None:
     config.set_main_option("script_location", folder.replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     engine = create_engine(f"{dialect}://", creator=connect, poolclass=NullPool)
-    with engine.connect() as connection:
-        # The libraries' own idea of when a transaction begins leaves SQLite's DDL outside of it.
-        if dialect == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config.attributes["connection"] = connection
-        config.attributes["version_table"] = VERSION_TABLE
-        command.upgrade(config, "head")
-        connection.commit()
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            # The libraries' own idea of when a transaction begins leaves SQLite's DDL outside of it.
+            if dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            config.attributes["connection"] = connection
+            config.attributes["version_table"] = VERSION_TABLE
+            command.upgrade(config, "head")
+            connection.commit()
+    except DBAPIError as error:
+        raise (error.orig or error) from None
+    finally:
+        engine.dispose()

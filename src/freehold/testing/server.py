@@ -103,7 +103,11 @@ class Server:
         line = self._process.stdout.readline() if ready else b""
         if not line.strip().isdigit():
             self.kill()
-            raise Unavailable(f"The server {self.module} did not start.")
+            where = f"port {self.port} may be in use" if self.port else "it said nothing"
+            raise Unavailable(
+                f"The server {self.module} did not start: {where}.",
+                remedy="Name another port, or 0 for a free one.",
+            )
         self.port = int(line)
         return self
 

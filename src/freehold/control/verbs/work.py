@@ -92,6 +92,11 @@ class WorkVerbs:
 
     def _warnings(self) -> list[str]:
         found = []
+        if self._desk.kernel.stopped:
+            found.append(
+                "The store cannot be written (a full disk, a lost connection): nothing new begins until it can; "
+                "it is tried every 2 s. Make room; what was accepted is safe. See logs/daemon.log"
+            )
         behind_us = self._desk.now_us() - self._desk.clock.now_us()
         if behind_us > 1_000_000:
             found.append(
