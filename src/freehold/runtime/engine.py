@@ -31,6 +31,7 @@ from freehold.store.interface import Drop, Put
 
 RUNS: Final = "run"
 MAX_LIVE: Final = 32
+CLOSING_S: Final = 5.0
 FORGOTTEN: Final = "What this run worked on was forgotten: a person, or a file, whose key no longer exists."
 ALIVE: Final = ("queued", "running", "waiting", "paused", "frozen")
 
@@ -385,6 +386,8 @@ class Engine:
         return await future
 
     def _ended(self, live: LiveRun, state: str, message: str) -> None:
+        if self._closing:
+            return  # what ends because everything stops is taken up again
         self._spawn(self._end(live.scope.run, state, message, live))
 
     async def _end(self, run: str, state: str, message: str, live: LiveRun | None = None) -> None:
@@ -425,10 +428,12 @@ class Engine:
     async def close(self) -> None:
         """Stop for now: runners are killed, nothing new starts; everything goes on after a restart."""
         self._closing = True
-        for live in list(self._live.values()):
+        runs = list(self._live.values())
+        for live in runs:
             live.halt("closing")
-        if self._work:
-            await asyncio.wait(self._work, timeout=5.0)
+        left = self._work.union(*(live.under_way for live in runs))
+        if left:
+            await asyncio.wait(left, timeout=CLOSING_S)
 
     # ---- documents -----------------------------------------------------------------------------------
 

@@ -63,7 +63,12 @@ class RunnerHandle:
         *,
         max_buffered: int = 64 << 20,
     ) -> None:
-        """Begin to read from it; its first message is Hello. To be called once."""
+        """Begin to read from it; its first message is Hello. To be called once.
+
+        Raises Unavailable where it was killed meanwhile.
+        """
+        if self._socket.fileno() < 0:
+            raise Unavailable("The runner has ended.")
         self._channel = Channel(self._socket, _FROM_RUNNER, on_messages, on_closed, max_buffered=max_buffered)
         self._channel.start()
 

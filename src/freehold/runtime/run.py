@@ -441,8 +441,13 @@ class LiveRun:
         """Wait until nothing is under way any more: what was begun has its record, or its grace is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.house.grace_s() + 5.0):
-                while left := self._tasks | self.runners.under_way:
+                while left := self.under_way:
                     await asyncio.wait(left)
+
+    @property
+    def under_way(self) -> set[asyncio.Future[Any]]:
+        """Steps that have not ended, and what steps asked for that is still being done."""
+        return self._tasks | self.runners.under_way
 
     def _finish(self, state: str, message: str) -> None:
         if not self._over:
