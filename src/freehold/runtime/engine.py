@@ -119,11 +119,15 @@ class Engine:
         head = {"run": run, "job": job.name, "agent": job.agent, "owner": job.owner, "digest": job.digest}
         subjects = (job.subject,) if job.subject else (ESTATE,)
         note = Note("run.started", {**head, "policy": document.policy_digest}, pinned, subjects, run)
-        writes = self._house.pin_room.take(run, job, folders, only or {})
-        change = Change([note], [*writes, *also, self._put(document)]).join(
-            rooms.budget.open_run(_accounts(document, job))
-        )
-        await rooms.ledger.commit(change)
+        try:
+            writes = await self._house.pin_room.take(run, job, folders, only or {})
+            change = Change([note], [*writes, *also, self._put(document)]).join(
+                rooms.budget.open_run(_accounts(document, job))
+            )
+            await rooms.ledger.commit(change)
+        except BaseException:
+            self._house.pin_room.close(run)
+            raise
         self._documents[run] = document
         self._take_in(run, job, policy)
         return run

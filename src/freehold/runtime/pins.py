@@ -4,6 +4,7 @@ A run reads what it pinned or nothing: a file that changed since is refused. Pat
 people), so they lie sealed, and the journal knows a file by its place in the list alone.
 """
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from freehold.store.interface import Put
 
 PINS: Final = "pin"
 MAX_FILE_BYTES: Final = 64 << 20
+_SLICE: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,9 @@ class Pins:
         self._rooms = rooms
         self._folders: dict[tuple[str, str], Path] = {}
         self._found: dict[tuple[str, str], list[Pin]] = {}
+        self._by_path: dict[tuple[str, str], dict[str, Pin]] = {}
 
-    def take(
+    async def take(
         self, run: str, job: Job, folders: Mapping[str, Path], only: Mapping[str, list[str]]
     ) -> list[Put]:
         """Return the documents that pin every source of a job; ``only`` names the files of a file drop.
@@ -56,10 +59,11 @@ class Pins:
         writes: list[Put] = []
         for name in sorted(job.sources):
             folder = folders[name]
-            paths = only.get(name)
-            pins = [self._pin(job, name, folder, path) for path in (paths or _paths(name, folder))]
+            pins = await asyncio.to_thread(_pinned, job, name, folder, only.get(name))
             self._make_keys(job, pins)
             for number, pin in enumerate(pins):
+                if number % _SLICE == _SLICE - 1:
+                    await asyncio.sleep(0)  # other runs go on meanwhile
                 row = {"path": pin.path, "size": pin.size, "digest": pin.digest}
                 sealed = self._rooms.sealer.seal(encode(row), tuple(pin.label.subjects))
                 writes.append(Put(PINS, f"{run}/{name}/{number:06d}", sealed, run))
@@ -77,6 +81,7 @@ class Pins:
         for key in [key for key in self._folders if key[0] == run]:
             self._folders.pop(key, None)
             self._found.pop(key, None)
+            self._by_path.pop(key, None)
 
     def all(self, run: str, source: str) -> list[Pin]:
         """Return the pinned files of a source, in their order; raises NotFound for a source the job lacks."""
@@ -93,9 +98,11 @@ class Pins:
 
     def find(self, run: str, source: str, path: str) -> Pin:
         """Return one pinned file by its path; raises NotFound."""
-        for pin in self.all(run, source):
-            if pin.path == path:
-                return pin
+        found = self._by_path.get((run, source))
+        if found is None:
+            found = self._by_path[run, source] = {pin.path: pin for pin in self.all(run, source)}
+        if path in found:
+            return found[path]
         raise NotFound(
             f"The source {source!r} has no file {path[:200]!r} in this run.", remedy="List the source."
         )
@@ -135,32 +142,31 @@ class Pins:
                 code=error.code,
             ) from error
 
-    def _pin(self, job: Job, source: str, folder: Path, path: str) -> Pin:
-        handle = _opened(source, folder)
-        try:
-            data = read_inside(handle, path, MAX_FILE_BYTES)
-        finally:
-            os.close(handle)
-        digest = hashlib.sha256(data).hexdigest()
-        return Pin(source, path, len(data), digest, _label(source, job.subject or f"file:{digest}"))
-
     def _read(self, source: str, sealed: bytes) -> Pin:
         row = decode(self._rooms.sealer.open(sealed))
         names = [self._rooms.keys.name_of(member) for member in decode(sealed)["m"]]
         return Pin(source, row["path"], row["size"], row["digest"], _label(source, names[0]))
 
 
+def _pinned(job: Job, source: str, folder: Path, only: list[str] | None) -> list[Pin]:
+    """Return the files of a folder as they are now, or those of ``only``; reads each of them, in a thread."""
+    handle = _opened(source, folder)
+    try:
+        paths = only or [path for path in files_inside(handle) if not Path(path).name.startswith(".")]
+        return [_pin(job, source, handle, path) for path in paths]
+    finally:
+        os.close(handle)
+
+
+def _pin(job: Job, source: str, handle: int, path: str) -> Pin:
+    data = read_inside(handle, path, MAX_FILE_BYTES)
+    digest = hashlib.sha256(data).hexdigest()
+    return Pin(source, path, len(data), digest, _label(source, job.subject or f"file:{digest}"))
+
+
 def _label(source: str, subject: str) -> Label:
     """Return the label of a source's file: a stranger wrote it, and it is about its subject."""
     return Label(Integrity.STRANGER, Confidentiality.CONFIDENTIAL, (f"source:{source}",), (subject,))
-
-
-def _paths(source: str, folder: Path) -> list[str]:
-    handle = _opened(source, folder)
-    try:
-        return [path for path in files_inside(handle) if not Path(path).name.startswith(".")]
-    finally:
-        os.close(handle)
 
 
 def _opened(source: str, folder: Path) -> int:
