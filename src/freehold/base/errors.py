@@ -1,16 +1,16 @@
 """The error tree of the house; every package may raise from it and no other exception crosses a border.
 
-    FreeholdError
-    ├── BadInput        the caller's words, file or setting are wrong          exit 2
-    │   └── NotFound    what was named does not exist, or not uniquely         exit 2
-    ├── Refused         the gate said no: authority, flow, budget, freeze      exit 3
-    │   └── Diverged    the same action id came with another digest            exit 3
-    ├── Unavailable     daemon, store, courier not reachable or stopped        exit 4
-    │   ├── StoreFailed a commit failed: the gate stops until state is reread  exit 4
-    │   └── TimedOut    a stated time limit passed                             exit 4
-    ├── ProtocolError   the other process broke the wire's rules               exit 5
-    ├── Corrupt         stored bytes do not match their proof                  exit 6
-    └── Internal        a bug in Freehold itself                               exit 70
+FreeholdError
+├── BadInput        the caller's words, file or setting are wrong          exit 2
+│   └── NotFound    what was named does not exist, or not uniquely         exit 2
+├── Refused         the gate said no: authority, flow, budget, freeze      exit 3
+│   └── Diverged    the same action id came with another digest            exit 3
+├── Unavailable     daemon, store, courier not reachable or stopped        exit 4
+│   ├── StoreFailed a commit failed: the gate stops until state is reread  exit 4
+│   └── TimedOut    a stated time limit passed                             exit 4
+├── ProtocolError   the other process broke the wire's rules               exit 5
+├── Corrupt         stored bytes do not match their proof                  exit 6
+└── Internal        a bug in Freehold itself                               exit 70
 """
 
 from typing import ClassVar
