@@ -157,6 +157,9 @@ async def test_a_whole_audit_goes_over_an_estate_and_a_restart_and_sends_one_mai
         shown = estate.rooms.cards.show(approval)
         assert FINANCE in shown.facts.title
         assert {one.name for one in shown.facts.attachments} == {"report.md", "report.html", "findings.csv"}
+        assert {line.name: line.provenance for line in shown.facts.lines} == {
+            "From": "the job file", "To": "the job file", "Subject": "the plan",
+        }  # fmt: skip
         assert server.taken() == []
         await estate.decide(approval, "card.approve")
         document = await asyncio.wait_for(estate.engine.wait(run), 30)
