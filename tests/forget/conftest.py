@@ -32,6 +32,8 @@ async def copy(ctx: Context, item: dict[str, object], ask: bool) -> str:
 
 @pack.step
 async def send(ctx: Context, copy: list[str], to: str) -> int:
+    kept = await ctx.put_artifact(" ".join(copy), "text/plain", "all.txt")
+    await ctx.act("outbox.write", {"folder": "copies", "artifact": kept.id, "name": "all.txt"})
     await ctx.act("mail.send", {"to": [to], "subject": "Copies", "text": " ".join(copy)})
     return len(copy)
 
@@ -41,7 +43,7 @@ def plan(job: Job) -> Plan:
     made = Plan()
     read = made.add(copy, each="source:in", tools=["source.read", "outbox.write", "question.ask"],
                     params={"ask": job.settings["ask"]})
-    made.add(send, needs=[read], tools=["mail.send"], params={"to": "finance@example.com"})
+    made.add(send, needs=[read], tools=["mail.send", "outbox.write"], params={"to": "finance@example.com"})
     return made
 '''
 

@@ -18,7 +18,7 @@ DOORS = {
     "cli/main.py": 1,  # a person at a terminal gets one sentence, never a traceback
     "control/server.py": 1,  # a caller of the local socket gets one sentence, and the log the rest
     "daemon/__main__.py": 1,  # whoever started the daemon is told that it ended
-    "kernel/gate.py": 1,  # an effector: whatever broke it off, the outcome is unknown
+    "kernel/judge.py": 1,  # an effector: whatever broke it off, the outcome is unknown
     "runner/main.py": 2,  # a stranger's code: loading a pack, running a step
     "store/group.py": 1,  # a commit: nobody who waits for it may wait for ever
 }
