@@ -15,6 +15,7 @@ import pytest
 from freehold.kernel.grades import Category, Grade
 from freehold.kernel.rights import right
 from freehold.runtime.job import Job, Mail
+from freehold.runtime.pool import RunnerHandle
 from freehold.store.interface import EntryKind
 from freehold.testing.estates import OWNER, ThrowawayEstate, synthetic_job
 from freehold.testing.processes import alive, children, until
@@ -138,3 +139,31 @@ async def test_a_run_that_meets_a_frozen_tool_stands_still_and_goes_on_after_the
         document = await asyncio.wait_for(estate.engine.wait(run), 20)
         assert (document.state, document.failed, len(server.taken())) == ("done", 0, 5)
         await estate.close()
+
+
+async def test_a_runner_that_was_just_being_started_does_not_outlive_a_freeze(tmp_path: Path) -> None:
+    estate = await opened(tmp_path / "estate")
+    job = synthetic_job({"shape": "fan", "items": 50, "runners": 4})
+    await estate.employ(job)
+    real, taken = estate.pool.take, 0
+
+    async def take() -> RunnerHandle:
+        nonlocal taken
+        handle, taken = await real(), taken + 1
+        if taken == 3:
+            await freeze(estate, "job:synthetic")
+        return handle
+
+    setattr(estate.pool, "take", take)  # noqa: B010
+    run = await estate.engine.start(job, {})
+    await until(lambda: taken == 3 and estate.pool.in_use == 0)
+    live = estate.engine.live(run)
+    assert live is not None
+    assert live.halted == "frozen"
+    await until(lambda: live.graph is not None and live.graph.active == 0)
+    rooms = estate.rooms
+    await rooms.ledger.commit(rooms.freezes.thaw("job:synthetic", by=OWNER))
+    estate.engine.thawed()
+    document = await asyncio.wait_for(estate.engine.wait(run), 20)
+    assert (document.state, estate.result(document)) == ("done", sum(n * n for n in range(50)))
+    await estate.close()

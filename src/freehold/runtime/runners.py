@@ -9,7 +9,7 @@ from typing import Final
 from freehold.base import BadInput
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
-from freehold.runtime.session import Call, Session, Take
+from freehold.runtime.session import Call, RunnerLost, Session, Take
 from freehold.wire import messages as m
 
 MAX_LOG: Final = 4 << 20
@@ -28,6 +28,7 @@ class Runners:
         self._take = take
         self._opening = asyncio.Lock()
         self._logged = 0
+        self._releases = 0
         self._leaving: set[asyncio.Future[None]] = set()
 
     def idle(self) -> Session | None:
@@ -39,9 +40,12 @@ class Runners:
     async def get(self) -> Session:
         """Return the runner with the least to do; takes another one while the plan wants more.
 
-        Raises BadInput when the pack cannot be loaded, or is not of the version that the run began with.
+        Raises BadInput when the pack cannot be loaded, or is not of the version that the run began with, and
+        RunnerLost when all were released meanwhile.
         """
+        releases = self._releases
         async with self._opening:
+            self._unless_released(releases)
             idle = self.idle()
             if idle is not None:
                 return idle
@@ -58,6 +62,7 @@ class Runners:
                         remedy="Install that version again, or cancel the run and start a new one.",
                         code="input.pack-version",
                     )
+                self._unless_released(releases)
             except BaseException:
                 session.end()
                 raise
@@ -70,8 +75,14 @@ class Runners:
         self._leaving = {task for task in self._leaving if not task.done()}
         return self._leaving.union(*(session.under_way for session in self.sessions))
 
+    def _unless_released(self, releases: int) -> None:
+        """Raise RunnerLost for a step that began to wait for a runner before they were all released."""
+        if releases != self._releases:
+            raise RunnerLost("The run was halted before its runner had started.")
+
     def release(self) -> None:
-        """Kill them all; what they asked for goes on to its record."""
+        """Kill them all, those too that are just being started; what they asked for goes on to its record."""
+        self._releases += 1
         for session in self.sessions:
             self._leaving |= session.under_way
             session.end()
