@@ -40,7 +40,7 @@ async def test_a_result_that_is_given_three_times_counts_once(siege: Siege) -> N
 @pytest.mark.parametrize("kind", ["actions", "heavy", "progress"])
 async def test_a_flood_stays_within_bounds(siege: Siege, kind: str) -> None:
     before = memory_kb()
-    count = {"actions": 20_000, "heavy": 500, "progress": 100_000}[kind]
+    count = {"actions": 20_000, "heavy": 100, "progress": 100_000}[kind]
     neighbour = asyncio.create_task(siege.honest_work())
     params = {
         "step": "flood",
