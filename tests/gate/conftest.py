@@ -8,11 +8,11 @@ import pytest
 from tests.gate.desk import Desk
 
 
-@pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    """An open gate in a folder of its own."""
+@pytest.fixture(params=[False, True], ids=["alone", "together"])
+async def desk(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    """An open gate in a folder of its own, and every test on both ways through it."""
     folder = tmp_path / "estate"
     folder.mkdir()
-    made = await Desk(folder).open()
+    made = await Desk(folder, together=request.param).open()
     yield made
     await made.close()

@@ -22,6 +22,7 @@ from freehold.kernel.principals import Human
 from freehold.kernel.provenance import Trusted
 from freehold.kernel.rights import named, right
 from freehold.kernel.scope import ApprovalRule, Record, Request, Scope
+from freehold.kernel.together import Asked
 from freehold.kernel.tools import ArtifactView, EffectKind, Intent, Outcome, PrepareContext, Prepared, Tool
 from freehold.store.interface import Batch, Cost, Entry, EntryKind
 from freehold.testing.estates import AGENT, ESTATE, OWNER, ThrowawayEstate
@@ -84,12 +85,13 @@ SENDS: Final = a_tool(
 
 @dataclass
 class Desk:
-    """An estate's gate, and what a test does at it."""
+    """An estate's gate, and what a test does at it; ``together`` takes the lane for many at once."""
 
     folder: Path
     store: str = ""
     clock: Clock | None = None
     commit_delay_s: float = 0.0
+    together: bool = False
     estate: ThrowawayEstate = field(init=False)
 
     async def open(self) -> "Desk":
@@ -179,7 +181,15 @@ class Desk:
         **args: Json,
     ) -> Record:
         request = Request(scope, "node", 0, ordinal, tool, {"to": "printer", **args}, label, blob, max_cost)
-        return await self.estate.gate.perform(request, effect)
+        if not self.together:
+            return await self.estate.gate.perform(request, effect)
+        records: list[Record | None] = []
+        await self.estate.gate.perform_many(
+            [Asked(request, effect)], lambda number, record: records.append(record)
+        )
+        (found,) = records
+        assert found is not None
+        return found
 
     def digest(self, scope: Scope, tool: Tool, **args: Json) -> str:
         """Return the digest of the first action with other arguments."""

@@ -22,12 +22,11 @@ from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import MAX_REFUSALS, Judgement, Ready, Record, Request
 from freehold.kernel.settle import Settled, Settlement
 from freehold.kernel.together import Asked, Done, Together
-from freehold.kernel.tools import EffectKind, Effector, Intent, Outcome
+from freehold.kernel.tools import NOT_REPEATED, Effector, Intent, Outcome
 from freehold.store.interface import Drop, Put
 
 NOTHING_OPEN: Final = Settled()
 _NO_CHANGE: Final = Change()
-_NOT_REPEATED: Final = (EffectKind.ONCE, EffectKind.RECONCILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ class Gate:
                 move()
             return await self._refuse(request, identifier, ready, error)
         record = await self._execute(request, judgement, effect, _Try(number, settled, epoch), hold)
-        if record.status == "unknown" and request.tool.kind in _NOT_REPEATED:
+        if record.status == "unknown" and request.tool.kind in NOT_REPEATED:
             return await self._settle_now(request, judgement.ready, record)
         return record
 

@@ -1,7 +1,7 @@
 """Many actions that were asked at the same time, through the gate together: one commit for all INTENTs.
 
 Each is judged and recorded for itself, in the same order of stages as any other; only the waiting for the disk
-is shared. What needs a person, was known before, or is refused takes the gate's ordinary way.
+is shared. What needs a person or may need one, was known before, or is refused takes the gate's ordinary way.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from freehold.kernel.judge import NOTHING, Judge, enter, record_of, remember, wi
 from freehold.kernel.principals import Principals
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Judgement, Record, Request
-from freehold.kernel.tools import Effector, Intent, Outcome
+from freehold.kernel.tools import NOT_REPEATED, Effector, Intent, Outcome
 from freehold.store.interface import Cost, Drop, EntryDraft, Put
 
 Done = Callable[[int, Record | None], None]
@@ -124,7 +124,7 @@ class Together:
         identifier = action_id(scope.run, request.node, request.item, request.ordinal)
         if ask.refused is not None or identifier in scope.in_flight or identifier in scope.known:
             return None
-        if tool.category is not None or tool.question:
+        if tool.category is not None or tool.question or tool.kind in NOT_REPEATED:
             return None
         try:
             ready = judge.ready(request, identifier, request.args, "")

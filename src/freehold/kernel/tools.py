@@ -32,6 +32,10 @@ class EffectKind(enum.StrEnum):
     ONCE = "once"
 
 
+NOT_REPEATED: Final = (EffectKind.ONCE, EffectKind.RECONCILABLE)
+"""Kinds that are not simply done again when nobody knows the outcome: the other side is asked, or a human."""
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """An action made ready: the very bytes that would leave, and how a person is shown them."""
 
