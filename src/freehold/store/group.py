@@ -15,13 +15,15 @@ from freehold.store.interface import Drop, Put
 from freehold.store.rows import Row
 
 INLINE_LIMIT_S: Final = 0.0015
-"""Above this average a commit is made in the writer thread."""
+"""Where a commit needs longer than this it is made in the writer thread."""
 
 ALONE_LIMIT: Final = 8
 """Commits in a row that a lone caller gets before the loop is asked whether anybody else waits."""
 
 LARGEST_GROUP: Final = 512
 _NEWEST_WEIGHT: Final = 0.1
+_LONGER_WEIGHT: Final = 0.02
+"""What a commit needs follows the short ones at once and the long ones slowly: a busy machine makes some long."""
 
 
 class Work:
@@ -62,6 +64,7 @@ class GroupCommit:
         self._last_size = 1
         self._executor: ThreadPoolExecutor | None = None
         self.average_s = 0.0
+        self._needs_s = 0.0
         self.failure: FreeholdError | None = None
 
     def submit(self, work: Work) -> "asyncio.Future[None] | None":
@@ -71,7 +74,7 @@ class GroupCommit:
         if (
             self._last_size == 1
             and self._alone < ALONE_LIMIT
-            and self.average_s < INLINE_LIMIT_S
+            and self._needs_s < INLINE_LIMIT_S
             and not self._waiting
             and not self._in_flight
         ):
@@ -110,7 +113,7 @@ class GroupCommit:
         if not works:
             return
         self._alone, self._last_size = 0, len(works)
-        if self.average_s < INLINE_LIMIT_S:
+        if self._needs_s < INLINE_LIMIT_S:
             if self._guarded(works, self._stage_and_write):
                 self._wake(works)
                 self._collect_rest()
@@ -167,6 +170,8 @@ class GroupCommit:
     def _measure(self, taken: float | None) -> None:
         if taken is not None:
             self.average_s += (taken - self.average_s) * _NEWEST_WEIGHT
+            longer = taken - self._needs_s
+            self._needs_s += longer * _LONGER_WEIGHT if longer > 0 else longer
 
     def _refuse(self, works: list[Work], failure: FreeholdError) -> None:
         for work in works:
