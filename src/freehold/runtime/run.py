@@ -158,12 +158,14 @@ class LiveRun:
         active = graph.active
         for state in graph.takeable():
             while active < self.house.max_active_steps:
-                coming = self._coming + _most(state.node)
-                if active and not self._affordable(coming):
-                    break  # what runs now will give back what it does not use
                 item = state.take()
                 if item is None:
                     break
+                coming = self._coming + _most(state.node)
+                if active and not self._affordable(coming):
+                    state.stop(item, ItemState.PENDING)
+                    state.offer(item)
+                    break  # what runs now will give back what it does not use
                 active += 1
                 self._coming = coming
                 yield state, item
