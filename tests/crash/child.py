@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -168,10 +169,20 @@ def _fork(order: Order) -> Ended:
             traceback.print_exc()
         finally:
             os._exit(code)
-    if order.kill_ms and not _child_ended(order.kill_ms / 1_000):
-        os.kill(pid, signal.SIGKILL)
+    if order.kill_ms:
+        _wait_for(pid, order.kill_ms / 1_000)
+        os.kill(pid, signal.SIGKILL)  # it is not reaped yet, so the pid is still its own
     status = os.waitpid(pid, 0)[1]
     return Ended(status, _bury_orphans())
+
+
+def _wait_for(pid: int, limit_s: float) -> None:
+    """Wait until a child has ended, so long at most; it stays to be reaped."""
+    until_s = time.monotonic() + limit_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        _child_ended(left_s)  # a signal may be left over from one that ended before
 
 
 def _child_ended(limit_s: float) -> bool:

@@ -5,6 +5,7 @@ kinds) once between any two durable things; the long one kills before and after 
 """
 
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,10 +90,13 @@ def test_the_expense_audit_survives_a_kill_between_any_two_durable_things(
 @pytest.mark.long
 def test_two_hundred_kills_at_random_moments_lose_and_double_nothing(harness: Harness) -> None:
     boundaries(harness, "whole")
+    began = time.monotonic()
+    harness.life("whole")
+    whole_ms = (time.monotonic() - began) * 1_000
     chance = random.Random(20260)
     killed = 0
     while killed < 200:
-        ended, reports = harness.life("whole", kill_ms=round(chance.uniform(30, 2_000)))
+        ended, reports = harness.life("whole", kill_ms=round(chance.uniform(0.02, 1.2) * whole_ms))
         assert ended.orphans == 0
         killed += ended.status != 0
         for report in reports:
