@@ -179,6 +179,15 @@ async def test_a_result_carries_the_label_that_its_effect_gives_it(desk: Desk) -
     assert Records(desk.rooms).value(record.result_index).label == SECRET
 
 
+async def test_a_label_of_many_sources_is_whole_again_after_a_restart(desk: Desk) -> None:
+    wide = Label(Integrity.STRANGER, Confidentiality.INTERNAL, [f"web:host{number}" for number in range(40)])
+    run = await desk.scope()
+    record = await told(desk, run, wide)
+    await desk.restart()
+    assert Records(desk.rooms).value(record.result_index).label == wide
+    assert Records(desk.rooms).shown(run.run) == wide
+
+
 async def test_what_is_about_a_person_is_sealed_for_that_person(desk: Desk) -> None:
     run = await desk.scope()
     await told(desk, run, SECRET)

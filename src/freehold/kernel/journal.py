@@ -58,8 +58,8 @@ class Ledger:
         self.epoch = 0
         self.failed = False
         """Whether a commit failed since the store was opened: every later one does too, until ``reopen``."""
-        self._unstored: dict[str, tuple[str, ...]] = {}
-        self._stored: set[str] = set()
+        self._unstored: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._stored: set[tuple[str, str]] = set()
 
     # ---- opening and closing ------------------------------------------------------------------------------
 
@@ -165,9 +165,14 @@ class Ledger:
     def seal(self, key: SubjectKey, private: bytes) -> bytes:
         """Return the payload that keeps ``private``; who is in a set of several subjects is committed with it."""
         payload = key.seal(private)
-        if len(key.members) > 1 and key.set_id not in self._stored:
-            self._unstored[key.set_id] = key.members
+        if len(key.members) > 1:
+            self.keep_set(SUBJECT_SETS, key.set_id, key.members)
         return payload
+
+    def keep_set(self, collection: str, name: str, members: tuple[str, ...]) -> None:
+        """Have a set, which an entry names by its digest, written with the next commit; once is enough."""
+        if (collection, name) not in self._stored:
+            self._unstored[collection, name] = members
 
     def time(self) -> int:
         """Return the time of an entry that is drafted now: the clock's, or the newest where that is later."""
@@ -196,7 +201,7 @@ class Ledger:
         if new:
             writes = [
                 *writes,
-                *(Put(SUBJECT_SETS, name, canonical.encode(list(ids))) for name, ids in new.items()),
+                *(Put(*key, canonical.encode(list(members))) for key, members in new.items()),
             ]
             new = dict(new)
         try:
@@ -209,8 +214,8 @@ class Ledger:
                 self._keeper.committed()
         if new:
             self._stored.update(new)
-            for name in new:
-                self._unstored.pop(name, None)
+            for key in new:
+                self._unstored.pop(key, None)
         return first
 
     async def commit(self, change: Change) -> Any:
@@ -278,7 +283,7 @@ class Ledger:
 
     def members_of(self, set_id: str) -> tuple[str, ...]:
         """Return the key ids of a subject set."""
-        found = self._unstored.get(set_id)
+        found = self._unstored.get((SUBJECT_SETS, set_id))
         if found is None:
             document = self._store.document(SUBJECT_SETS, set_id)
             found = (set_id,) if document is None else tuple(canonical.decode(document.body))
@@ -286,14 +291,16 @@ class Ledger:
 
     def knows_set(self, set_id: str) -> bool:
         """Whether the members of a set are known: stored, about to be stored, in use now, or a lone key."""
-        known = set_id in self._unstored or self._keys.live(set_id) is not None
+        known = (SUBJECT_SETS, set_id) in self._unstored or self._keys.live(set_id) is not None
         return known or self._store.document(SUBJECT_SETS, set_id) is not None
 
     def sets_with(self, members: Sequence[str]) -> set[str]:
         """Return the ids of all sets that hold one of these key ids, those of one member among them."""
         wanted = set(members)
         found = set(wanted)
-        found.update(name for name, ids in self._unstored.items() if not wanted.isdisjoint(ids))
+        for (collection, name), ids in self._unstored.items():
+            if collection == SUBJECT_SETS and not wanted.isdisjoint(ids):
+                found.add(name)
         for document in self._store.documents(SUBJECT_SETS):
             if not wanted.isdisjoint(canonical.decode(document.body)):
                 found.add(document.key)

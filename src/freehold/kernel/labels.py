@@ -112,6 +112,16 @@ class Label:
             _union(self.subjects, other.subjects),
         )
 
+    def of_nobody(self) -> "Label":
+        """Return the label without its subjects."""
+        return Label(self.integrity, self.confidentiality, self.sources) if self.subjects else self
+
+    def about(self, subjects: frozenset[str]) -> "Label":
+        """Return the label with these subjects and no other."""
+        if subjects == self.subjects:
+            return self
+        return Label(self.integrity, self.confidentiality, self.sources, subjects)
+
     def encode(self) -> dict[str, Any]:
         """Return the compact form for the journal; callers share the object and must not change it.
 
@@ -190,28 +200,35 @@ def parse_confidentiality(text: object) -> Confidentiality:
 
 
 class Context:
-    """What a process was shown: whatever comes out of it carries all of that, whatever it claims.
+    """What one run's processes were shown: whatever comes out of them carries all of that, whatever they claim.
 
-    One for each runner, since a runner keeps what it saw. A branch, a count or a retry shows its condition.
+    A runner keeps what it saw, and runners of one run may leave each other files, also over a restart; so a run
+    has one. It keeps no subjects: whom data is about follows the data. A branch, a count or a retry shows its
+    condition.
     """
 
     __slots__ = ("_label",)
 
     def __init__(self, label: Label = BOTTOM) -> None:
-        self._label = label
+        self._label = label.of_nobody()
 
     @property
     def label(self) -> Label:
-        """The label of anything that this process returns or asks for now."""
+        """The label of anything that these processes return or ask for now, without whom it is about."""
         return self._label
 
     def show(self, label: Label) -> Label:
         """Record that data with ``label`` goes in, before it goes; return the label of what may come out."""
-        self._label = self._label.join(label)
+        if not (
+            label.integrity <= self._label.integrity
+            and label.confidentiality <= self._label.confidentiality
+            and label.sources <= self._label.sources
+        ):
+            self._label = self._label.join(label.of_nobody())
         return self._label
 
     def fork(self) -> "Context":
-        """Return the context of a process that begins with what this one knows."""
+        """Return the context of processes that begin with what these know."""
         return Context(self._label)
 
 

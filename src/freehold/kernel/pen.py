@@ -15,8 +15,8 @@ from freehold.base.canonical import encode, encode_trusted
 from freehold.kernel.artifacts import Artifacts
 from freehold.kernel.blank import Blank, number, word
 from freehold.kernel.journal import Ledger
-from freehold.kernel.label_sets import LabelSets
-from freehold.kernel.labels import Label
+from freehold.kernel.label_sets import LABEL_SETS, LabelSets
+from freehold.kernel.labels import MAX_INLINE, Label
 from freehold.kernel.scope import Judgement, Ready, Request
 from freehold.kernel.sealing import SubjectKey
 from freehold.kernel.subjects import ESTATE, SubjectKeys
@@ -124,6 +124,8 @@ class Pen:
         if found is None or not found.key.alive:
             key = self._keys.key(tuple(sorted(label.subjects)) or (ESTATE,))
             public = Label(label.integrity, label.confidentiality, label.sources).encode()
+            if len(label.sources) > MAX_INLINE:
+                self._ledger.keep_set(LABEL_SETS, public["src"], tuple(sorted(label.sources)))
             found = _LabelForm(msgspec.Raw(encode(public)), key)
             if len(self._forms) >= _MEMO:
                 del self._forms[next(iter(self._forms))]
@@ -320,12 +322,16 @@ class Pen:
         data = self._artifacts.get(head["file"]) if "file" in head else bytes(sealed.v)
         return Value(data, label, sealed.m)
 
+    def public_label(self, public: dict[str, Any]) -> Label:
+        """Return the label that an entry's public part names, which says nothing of whom it is about."""
+        return Label.decode(public, self._sets.members)
+
     def label(self, public: dict[str, Any], set_id: str) -> Label:
         """Return the label whose public part and subject set a RESULT names."""
         key = (public["c"], public["i"], str(public.get("src", "")), set_id)
         found = self._labels.get(key)
         if found is None:
-            bare = Label.decode(public, self._sets.members)
+            bare = self.public_label(public)
             names = frozenset(self._keys.name_of(member) for member in self._ledger.members_of(set_id)) - {
                 ESTATE
             }

@@ -1,13 +1,22 @@
 """Reads results back out of the journal, with their labels; the runtime's only way to a value that was recorded."""
 
+from typing import Final
+
 import msgspec
 
 from freehold.base import Corrupt, Refused
-from freehold.kernel.labels import Label
+from freehold.kernel.labels import BOTTOM, Label
 from freehold.kernel.pen import Value
 from freehold.kernel.rooms import Rooms
 
 __all__ = ["Records", "Value", "as_array"]
+
+
+class _Labelled(msgspec.Struct):
+    label: msgspec.Raw = msgspec.Raw(b"")
+
+
+_decode_labelled: Final = msgspec.json.Decoder(_Labelled).decode
 
 
 class Records:
@@ -25,6 +34,19 @@ class Records:
         if value is None:
             raise _forgotten()
         return value
+
+    def shown(self, run: str) -> Label:
+        """Return what a run's processes were shown so far: the join of the labels of all that it recorded.
+
+        What goes in is in the INTENT of a step or in the RESULT of what it asked for, before it goes in.
+        """
+        found, forms = BOTTOM, set[bytes]()
+        for entry in self._rooms.store.entries_of_run(run):
+            form = bytes(_decode_labelled(entry.draft.body).label)
+            if form and form not in forms:
+                forms.add(form)
+                found = found.join(self._rooms.pen.public_label(msgspec.json.decode(form)))
+        return found
 
     def check(self, label: Label) -> None:
         """Raise Refused when a subject of data that is still in memory was forgotten meanwhile."""

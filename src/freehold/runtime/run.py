@@ -91,6 +91,8 @@ class LiveRun:
                 self.scope.known[action.action] = action
         self.asks.waiting, self.asks.parked_any = parked, bool(known)
         try:
+            if known:
+                self.runners.context.show(self.house.records.shown(self.scope.run))
             plan = await self._plan()
         except StoreFailed:
             raise

@@ -7,6 +7,7 @@ import asyncio
 from typing import Final
 
 from freehold.base import BadInput
+from freehold.kernel.labels import Context
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.session import Call, RunnerLost, Session, Take
@@ -16,10 +17,14 @@ MAX_LOG: Final = 4 << 20
 
 
 class Runners:
-    """``version`` is the pack's that the run began with, "" before it has begun; ``wanted`` is the plan's number."""
+    """``version`` is the pack's that the run began with, "" before it has begun; ``wanted`` is the plan's number.
+
+    ``context`` is what all of them were shown, in this life of the run and in those before.
+    """
 
     def __init__(self, house: House, run: str, job: Job, take: Take) -> None:
         self.sessions: list[Session] = []
+        self.context = Context()
         self.version = ""
         self.wanted = 1
         self._house = house
@@ -52,7 +57,8 @@ class Runners:
             for lost in [session for session in self.sessions if session.lost is not None]:
                 self._leaving |= lost.under_way
                 self.sessions.remove(lost)
-            session = Session(await self._house.pool.take(), self._take, self._progress, self._log)
+            handle = await self._house.pool.take()
+            session = Session(handle, self.context, self._take, self._progress, self._log)
             try:
                 message = self._house.load_message(self._run, self._job)
                 await session.load(message, self._house.load_timeout_s)

@@ -60,7 +60,8 @@ class Call:
     """
 
     __slots__ = (
-        "actions", "future", "item", "label", "node", "number", "parked", "performing", "planned", "retry", "tools",
+        "actions", "carried", "future", "item", "label", "node", "number", "parked", "performing", "planned", "retry",
+        "tools", "within",
     )  # fmt: skip
 
     def __init__(self, number: int, node: str, item: int, label: Label, tools: frozenset[str]) -> None:
@@ -68,6 +69,8 @@ class Call:
         self.node = node
         self.item = item
         self.label = label
+        self.within: Label | None = None
+        self.carried = label
         self.tools = tools
         self.future: asyncio.Future[m.Finished | m.Failed] = asyncio.get_running_loop().create_future()
         self.actions: set[str] = set()
@@ -81,17 +84,18 @@ Take = Callable[["Session", list[tuple[Call, m.Perform]]], Awaitable[None]]
 
 
 class Session:
-    """Steps of one run on one runner. ``take`` takes what its steps ask for to the gate."""
+    """Steps of one run on one runner. ``context`` is the run's, ``take`` takes what is asked for to the gate."""
 
     def __init__(
         self,
         handle: Handle,
+        context: Context,
         take: Take,
         progress: Callable[[Call, m.Progress], None],
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.handle = handle
-        self.context = Context()
+        self.context = context
         self.calls: dict[int, Call] = {}
         self.lost: FreeholdError | None = None
         self.steps: list[str] = []
@@ -124,7 +128,7 @@ class Session:
         self.steps, self.version = loaded.steps, loaded.version
 
     def begin(self, node: str, item: int, label: Label, tools: frozenset[str]) -> Call:
-        """Open a call; whatever the runner gives back from now on carries ``label`` too."""
+        """Open a call; whatever the run's runners give back from now on carries ``label`` too."""
         self._numbers += 1
         self.context.show(label)
         call = Call(self._numbers, node, item, label, tools)
@@ -148,18 +152,18 @@ class Session:
     def label(self, call: Call) -> Label:
         """Return the label of what a call gives back or asks for now.
 
-        Integrity, confidentiality and sources are all that the process was ever shown; the subjects are
+        Integrity, confidentiality and sources are all that the run's processes were ever shown; the subjects are
         those of this step's own data, so that forgetting one person does not take the others' records.
         """
         whole = self.context.label
-        if whole.subjects == call.label.subjects:
-            return whole
-        return Label(whole.integrity, whole.confidentiality, whole.sources, call.label.subjects)
+        if call.within is not whole:
+            call.within, call.carried = whole, whole.about(call.label.subjects)
+        return call.carried
 
     def show(self, call: Call, label: Label) -> None:
         """Record that a call is about to be shown data with ``label``."""
         self.context.show(label)
-        call.label = call.label.join(label)
+        call.label, call.within = call.label.join(label), None
 
     def cpu_us(self) -> int | None:
         """Return the CPU microseconds burnt since the last call of this; None when it cannot be measured."""
