@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ import pytest
 
 from tests import postgres
 from tests.needs import LEFT_OUT
+
+
+def pytest_configure() -> None:
+    """Take an interrupt as a terminal would send it, for the programs that tests start, wherever this one was started."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
