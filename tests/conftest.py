@@ -16,7 +16,7 @@ from tests.needs import LEFT_OUT
 
 
 def pytest_configure() -> None:
-    """Take an interrupt as a terminal would send it, for the programs that tests start, wherever this one was started."""
+    """Take an interrupt as a terminal sends it, for the programs that tests start, wherever this one was started."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
