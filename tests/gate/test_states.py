@@ -250,6 +250,17 @@ async def test_an_effect_that_breaks_off_is_unknown(desk: Desk, error: Exception
     assert desk.spent(scope) == (0, 1)
 
 
+async def test_where_an_effect_broke_off_is_logged_without_its_words(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await desk.perform(
+        await desk.scope(), a_tool(EffectKind.IDEMPOTENT), Counting(ValueError("anna's salary"))
+    )
+    assert "desk.py" in caplog.text
+    assert "ValueError" in caplog.text
+    assert "salary" not in caplog.text
+
+
 async def test_a_read_that_was_lost_is_charged_as_reserved_and_holds_nothing(desk: Desk) -> None:
     scope = await desk.scope()
     record = await desk.perform(scope, a_tool(EffectKind.READ), Counting(UNKNOWN, UNKNOWN, OSError("gone")))

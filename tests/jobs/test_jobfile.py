@@ -87,12 +87,6 @@ def test_a_full_job_file_becomes_a_job() -> None:
     assert (job.goal, job.expectations) == ("Audit the receipts.", "Every finding cites a rule.")
 
 
-def test_what_the_owner_wrote_down_is_trusted_and_patterns_are_not() -> None:
-    job = parse_job(GOOD.replace("finance@example.com", "['@example.com', boss@example.com]"), "march")
-    assert {"boss@example.com", "2026-03", "localhost"} <= job.trusted()
-    assert "@example.com" not in job.trusted()
-
-
 MISTAKES = [
     ("owner: anna", "ownr: anna", 2, "`ownr` is not known here", "Did you mean `owner`?"),
     ("owner: anna\n", "", 2, "`owner` is missing", "owner: anna"),

@@ -239,6 +239,13 @@ def test_a_pack_is_never_overwritten(tmp_path: Path) -> None:
         write_pack(tmp_path, "mine")
 
 
+def test_a_step_that_does_not_fan_out_keeps_the_default_of_its_item() -> None:
+    async def count(ctx: Context, item: int = 7) -> int:
+        return item
+
+    assert Harness(one_step(count)).run() == 7
+
+
 def one_step(function: Any, tools: tuple[str, ...] | list[str] = ("noop",), **more: Any) -> Pack:
     pack = Pack("one", version="1")
     pack.step(function)

@@ -156,18 +156,6 @@ async def test_the_entries_of_a_run_come_in_journal_order(address: str) -> None:
         assert list(store.entries_of_run("f" * 32)) == []
 
 
-async def test_budget_deltas_are_read_from_a_place_on(address: str) -> None:
-    async with opened(address) as store:
-        reserved = Cost(actions=1, money_micro=9)
-        await store.commit(Batch([intent(0, reserved=reserved), note("free"), intent(1, reserved=Cost())]))
-        await store.commit(Batch([result(0, reserved=Cost() - reserved, spent=Cost(actions=1, cpu_us=3))]))
-        assert list(store.budget_deltas(0)) == [
-            (0, RUN, reserved, Cost()),
-            (3, RUN, Cost(actions=-1, money_micro=-9), Cost(actions=1, cpu_us=3)),
-        ]
-        assert [row[0] for row in store.budget_deltas(1)] == [3]
-
-
 async def test_dropped_payloads_are_gone_and_everything_else_stays(address: str) -> None:
     async with opened(address) as store:
         kept = [intent(number, payload=b"secret %d" % number) for number in range(3)]

@@ -85,7 +85,6 @@ async def test_no_question_reads_the_whole_journal(tmp_path: Path) -> None:
     list(store.entries_of_run(RUN))
     store.actions_of_run(OTHER_RUN)
     store.open_intents()
-    list(store.budget_deltas(1))
     store.tiles(0, 0, 9)
     store.document("a", "b")
     store.documents("a")

@@ -4,6 +4,8 @@ Nothing here writes. The gate and its lane for many at once call it; a refusal n
 """
 
 import asyncio
+import logging
+import traceback
 from typing import Final
 
 from freehold.base import FreeholdError, Json, Refused, StoreFailed
@@ -17,6 +19,7 @@ from freehold.kernel.tools import EffectKind, Effector, Intent, Outcome, Prepare
 from freehold.store.interface import Cost, RunAction
 
 NOTHING: Final = Cost()
+_log: Final = logging.getLogger("freehold.gate")
 _UNPREPARED: Final = Prepared()
 
 
@@ -132,7 +135,13 @@ async def enter(request: Request, effect: Effector, intent: Intent) -> Outcome:
     except FreeholdError as error:
         return lost(request, str(error))
     except Exception as error:  # an effector is somebody else's code: nothing of it may end the gate
+        _log.error("The effect of %s broke off:\n%s", request.tool.name, _where(error))
         return lost(request, f"The effect broke off: {type(error).__name__}.")
+
+
+def _where(error: Exception) -> str:
+    """Return what was raised and where, without its words: they may hold what only the journal may keep."""
+    return f"{''.join(traceback.format_tb(error.__traceback__))}{type(error).__name__}"
 
 
 def lost(request: Request, message: str) -> Outcome:

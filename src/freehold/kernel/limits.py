@@ -84,9 +84,10 @@ def amount_text(dimension: Dimension, amount: int, currency: str) -> str:
 
 def span_text(span_us: int) -> str:
     """Return a span of time in words."""
-    seconds = max(0, span_us) // 1_000_000
+    span_us = max(0, span_us)
+    seconds = span_us // 1_000_000
     if seconds < 120:
-        return f"{seconds} seconds"
+        return f"{span_us / 1_000_000:.3g} seconds" if seconds < 10 else f"{seconds} seconds"
     return f"{seconds // 60} minutes" if seconds < 7_200 else f"{seconds / 3_600:.1f} hours"
 
 

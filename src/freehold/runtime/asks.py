@@ -162,14 +162,15 @@ class Asks:
         self.parked_any = True
         self._parked[card] = (session, call, message)
         self._house.publish(self._scope.run, {"event": "card", "card": card})
-        asyncio.get_running_loop().call_later(PARK_GRACE_S, self._unload, call)
+        asyncio.get_running_loop().call_later(PARK_GRACE_S, self._unload, session, call)
 
-    def _unload(self, call: Call) -> None:
+    def _unload(self, session: Session, call: Call) -> None:
         """Let a step's process go while it only waits for people."""
         if call.parked and not call.performing and not call.future.done():
             for card in call.parked:
                 self._parked.pop(card, None)
             call.future.set_exception(Parked("The step waits for a person."))
+            session.cancel(call)  # what its runner still says of it comes too late
 
     def decided(self, card: str) -> tuple[str, int] | None:
         """Ask the gate again in the step that still waits; return the place of one that must start anew."""

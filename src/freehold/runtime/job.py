@@ -10,7 +10,7 @@ import msgspec
 from freehold.base import Json
 from freehold.kernel.grades import Category, Grade
 from freehold.kernel.limits import DIMENSIONS, Limit, Window
-from freehold.kernel.rights import Right, values_named
+from freehold.kernel.rights import Right
 
 DEFAULT_EXPIRY_US: Final = 7 * 86_400 * 1_000_000
 DEFAULT_STILL_US: Final = 2 * 1_000_000
@@ -110,13 +110,6 @@ class Job(msgspec.Struct, frozen=True):
     context: str = ""
     source: str = ""
     expectations: str = ""
-
-    def trusted(self) -> frozenset[str]:
-        """Return the values that the owner wrote down and that may choose whom or what an effect hits."""
-        values = {name for right in self.may if (name := values_named(right)) is not None}
-        if self.mail is not None:
-            values |= {self.mail.sender, self.mail.host}
-        return frozenset(values | set(texts(self.params)))
 
 
 def texts(value: Json) -> list[str]:

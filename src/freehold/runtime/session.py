@@ -146,7 +146,7 @@ class Session:
     def cancel(self, call: Call) -> None:
         """Tell the runner that a call's result is no longer wanted."""
         if call.number in self.calls and self.lost is None:
-            self.handle.send(m.Cancel(step=call.number))
+            self.handle.send(m.Cancel(call.number))
         self.finish(call)
 
     def label(self, call: Call) -> Label:

@@ -93,6 +93,8 @@ class Step:
         values: dict[str, Any] = {}
         for name, (expected, default) in self._arguments.items():
             what = f"The argument '{name}' of the step '{self.name}'"
+            if name == "item" and default is not _MISSING and bytes(item) == b"null":
+                continue  # the node does not fan out
             if name == "item":
                 values[name] = from_raw(item, expected, what)
             elif name in given:

@@ -239,10 +239,6 @@ class Store(Protocol):
         """Return documents of a collection by key order, of one state or with keys that begin so."""
         ...
 
-    def budget_deltas(self, start: int) -> Iterator[tuple[int, str, Cost, Cost]]:
-        """Yield (index, run, reserved, spent) of entries from ``start`` whose deltas are not zero."""
-        ...
-
     @property
     def epoch(self) -> int:
         """The fencing epoch that this opening took; a commit under an older one fails."""

@@ -11,13 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from freehold.store.engine import Engine
-from freehold.store.interface import Cost, Document, Entry, RunAction, Tile
-from freehold.store.rows import ACTION, COLUMNS, INTENT, REFUSAL, RESULT_FINAL, costs_of, entry_of, id_bytes
+from freehold.store.interface import Document, Entry, RunAction, Tile
+from freehold.store.rows import ACTION, COLUMNS, INTENT, REFUSAL, RESULT_FINAL, entry_of, id_bytes
 
 PAGE_ROWS: Final = 256
 _NARROW_PAGE_ROWS: Final = 4096
 _ALL: Final = ", ".join(COLUMNS)
-_NOTHING: Final = Cost()
 
 
 class Reads:
@@ -112,16 +111,6 @@ class Reads:
             parameters,
         )
         return [Document(*row) for row in rows]
-
-    def budget_deltas(self, start: int) -> Iterator[tuple[int, str, Cost, Cost]]:
-        """Yield (index, run, reserved, spent) of entries from ``start`` whose deltas are not zero."""
-        for index, run, deltas in self._pages("idx, run, deltas", start, self._size, _NARROW_PAGE_ROWS):
-            if deltas is None:
-                continue
-            reserved, spent = costs_of(deltas)
-            reserved, spent = reserved or _NOTHING, spent or _NOTHING
-            if reserved != _NOTHING or spent != _NOTHING:
-                yield index, run.hex(), reserved, spent
 
     def _tail(self, start: int) -> Iterator[Sequence[Any]]:
         """Yield the columns up to the action of entries from ``start``."""
