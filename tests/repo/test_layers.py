@@ -37,6 +37,7 @@ BREACHES = [
     Breach(TRUSTED, "console", "import freehold.control"),
     Breach(TRUSTED, "gateway", "import freehold.decisions"),
     Breach(TRUSTED, "daemon", "import freehold.testing"),
+    Breach(TRUSTED, "sandbox", "import freehold.wire"),
     Breach(TRUSTED, "attic", ""),
     Breach(STRANGERS, "sdk", "import freehold.packs"),
     Breach(STRANGERS, "packs", "import freehold.runner"),

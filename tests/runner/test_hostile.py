@@ -89,7 +89,7 @@ async def test_what_a_runner_can_see_is_its_own(foe: Peer, tmp_path: Path) -> No
     assert seen["working_folder"] == str(tmp_path)
     assert "FREEHOLD_TEST_SECRET" not in seen["environment"]
     rooms = {name.split(".")[1] for name in seen["modules"]}
-    assert rooms <= {"base", "wire", "sdk", "runner", "testing"}
+    assert rooms <= {"base", "wire", "sdk", "runner", "sandbox", "testing"}
     assert seen["kinds"] == []
     assert not seen["controlling_terminal"]
     files = [name for name in seen["descriptors"] if name.startswith("/")]

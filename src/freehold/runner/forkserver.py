@@ -1,8 +1,9 @@
-"""The fork server: has loaded the SDK and nothing of any run, and forks a runner whenever the daemon asks.
+"""The fork server: makes a runner behind the walls of its profile whenever the daemon asks.
 
-Started by ``freehold.runtime.pool`` as ``python -m freehold.runner.forkserver FD PARENT``. It is the parent
-of every runner: it reaps them, reports what they used, and kills them with all that they started, because
-only a parent knows that a pid is still the one it forked. When the daemon is gone it kills all and ends.
+Started by ``freehold.runtime.pool`` as ``python -m freehold.runner.forkserver FD PARENT PROFILE``. It is the
+parent of every runner: it reaps them, reports what they used, and kills them with all that they started, because
+only a parent knows that a pid is still the one it forked. When the daemon is gone it kills all and ends. With
+namespaces a runner is an interpreter of its own; below that it is a fork of this one, which has loaded the SDK.
 """
 
 import contextlib
@@ -13,27 +14,54 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
 from freehold.base import FreeholdError
-from freehold.runner import main as runner_main
+from freehold.sandbox import Cell, Level, Sandbox, environment_inside, read_profile
 from freehold.wire import child
 from freehold.wire import messages as m
 from freehold.wire.blocking import BlockingChannel
 
 _TO_FORKSERVER: Final = m.decoder(m.ToForkserver)
-_OOM_SCORE: Final = "500"
-"""A runner is what the kernel should kill first when memory is short, not the daemon."""
+_SIGNALLED: Final = 128
+"""Bubblewrap ends with this and the number of the signal that ended the process inside."""
+
+Serve = Callable[[socket.socket, str], None]
+
+
+@dataclass(slots=True)
+class _Runner:
+    """A child and its place. ``inside`` is a descriptor of the process that bubblewrap made, -1 for none."""
+
+    number: int
+    pid: int
+    cell: Cell
+    inside: int = -1
+
+    def kill(self) -> None:
+        """Kill it with all that it started."""
+        if self.inside >= 0:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self.inside, signal.SIGKILL)
+        else:
+            _kill_group(self.pid)
 
 
 class Forkserver:
     """The loop: requests from the daemon, ends of children."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, sandbox: Sandbox, serve: Serve | None) -> None:
         self._channel = BlockingChannel(sock, _TO_FORKSERVER)
-        self._runners: dict[int, int] = {}
-        self._pids: dict[int, int] = {}
+        self._sandbox = sandbox
+        self._serve_runner = serve
+        self._runners: dict[int, _Runner] = {}
+        self._pids: dict[int, _Runner] = {}
+        self._unborn: dict[int, _Runner] = {}
+        self._poll = select.poll()
         self._wake_in, self._wake_out = os.pipe()
         self._stopping = False
 
@@ -45,12 +73,13 @@ class Forkserver:
         signal.signal(signal.SIGCHLD, _ignore)
         signal.signal(signal.SIGTERM, self._stop)
         self._channel.send(m.Hello("forkserver", os.getpid()))
-        poll = select.poll()
-        poll.register(self._channel.fileno(), select.POLLIN)
-        poll.register(self._wake_in, select.POLLIN)
+        self._poll.register(self._channel.fileno(), select.POLLIN)
+        self._poll.register(self._wake_in, select.POLLIN)
         try:
             while not self._stopping:
-                ready = {descriptor for descriptor, _ in poll.poll()}
+                ready = {descriptor for descriptor, _ in self._poll.poll()}
+                for told in ready & self._unborn.keys():
+                    self._born(told)
                 if self._wake_in in ready:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self._wake_in, 4096)
@@ -76,29 +105,45 @@ class Forkserver:
                 while sockets:
                     self._fork(message.first + message.count - len(sockets), sockets)
             elif isinstance(message, m.Kill):
-                pid = self._runners.get(message.runner)
-                if pid is not None:
-                    _kill_group(pid)
+                known = self._runners.get(message.runner)
+                if known is not None:
+                    known.kill()
             else:
                 return False
         return True
 
-    def _fork(self, runner: int, sockets: list[int]) -> None:
-        """Fork one runner with the first of ``sockets``, which is taken from the list."""
+    def _fork(self, number: int, sockets: list[int]) -> None:
+        """Make one runner with the first of ``sockets``, which is taken from the list."""
         descriptor = sockets.pop(0)
         server = os.getpid()
         try:
+            cell = self._sandbox.cell(number)
             pid = os.fork()
-        except OSError as error:
+        except (OSError, FreeholdError) as error:
             os.close(descriptor)
-            self._channel.send(m.Exited(runner, 0, error.errno or 1, 0))
+            print(f"runner {number} cannot be made: {error}", file=sys.stderr, flush=True)
+            self._channel.send(m.Exited(number, 0, getattr(error, "errno", None) or 1, 0))
             return
         if pid == 0:
-            _become_runner(descriptor, server)
+            _become_runner(self._sandbox, cell, descriptor, server, self._serve_runner)
         os.close(descriptor)
-        self._runners[runner] = pid
-        self._pids[pid] = runner
-        self._channel.send(m.Forked(runner, pid))
+        cell.forked()
+        runner = self._runners[number] = self._pids[pid] = _Runner(number, pid, cell)
+        if cell.told >= 0:
+            self._unborn[cell.told] = runner
+            self._poll.register(cell.told, select.POLLIN)
+        else:
+            self._channel.send(m.Forked(number, pid))
+
+    def _born(self, told: int) -> None:
+        """Bubblewrap has made the process inside, or has ended."""
+        runner = self._unborn.pop(told)
+        self._poll.unregister(told)
+        pid = self._sandbox.process_of(runner.cell)
+        if pid:
+            with contextlib.suppress(OSError):
+                runner.inside = os.pidfd_open(pid)
+            self._channel.send(m.Forked(runner.number, pid))
 
     def _reap(self) -> None:
         while True:
@@ -112,11 +157,24 @@ class Forkserver:
             runner = self._pids.pop(pid, None)
             if runner is None:
                 continue  # something that a runner had started and left behind
-            del self._runners[runner]
-            _kill_group(pid)
+            del self._runners[runner.number]
             cpu_us = round((usage.ru_utime + usage.ru_stime) * 1_000_000)
             code = os.waitstatus_to_exitcode(status)
-            self._channel.send(m.Exited(runner, pid, code, cpu_us, usage.ru_maxrss))
+            if self._sandbox.profile.level is Level.NAMESPACES:
+                self._bury(runner)
+                code = _SIGNALLED - code if code > _SIGNALLED else code
+            else:
+                _kill_group(pid)
+            self._sandbox.leave(runner.cell)
+            self._channel.send(m.Exited(runner.number, pid, code, cpu_us, usage.ru_maxrss))
+
+    def _bury(self, runner: _Runner) -> None:
+        """Forget the process inside, which has ended with its bubblewrap."""
+        if self._unborn.pop(runner.cell.told, None) is not None:
+            self._poll.unregister(runner.cell.told)
+        if runner.inside >= 0:
+            os.close(runner.inside)
+            runner.inside = -1
 
     def _kill_strays(self) -> None:
         """Kill what runners left behind outside their group; it came to this process when they ended."""
@@ -126,27 +184,49 @@ class Forkserver:
                     os.kill(pid, signal.SIGKILL)
 
     def _kill_all(self) -> None:
-        for pid in self._pids:
-            _kill_group(pid)
+        for runner in self._pids.values():
+            runner.kill()
         self._kill_strays()
+        for runner in self._pids.values():
+            with contextlib.suppress(OSError):
+                os.waitpid(runner.pid, 0)
+            self._sandbox.leave(runner.cell)
 
 
-def _become_runner(descriptor: int, server: int) -> NoReturn:
-    """In the child: give up everything but the socket, then serve."""
+def _become_runner(
+    sandbox: Sandbox, cell: Cell, descriptor: int, server: int, serve: Serve | None
+) -> NoReturn:
+    """In the child: give up everything but the socket, go behind the walls, then serve."""
     code = 1
     try:
         child.default_signals()
         child.die_with_parent(server)
         os.setsid()
-        child.close_all_but([descriptor])
-        child.silence()
+        child.close_all_but([descriptor, cell.tells])
+        child.silence(keep_stderr=serve is None)
         child.set_name("freehold-runner")
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-            file.write(_OOM_SCORE)
-        runner_main.serve(socket.socket(fileno=descriptor))
+        inside = [
+            sys.executable,
+            "-S",
+            "-s",
+            "-P",
+            str(Path(__file__).with_name("inside.py")),
+            str(descriptor),
+        ]
+        room = sandbox.enter(cell, server, inside, [descriptor], _environment())
+        if serve is not None:
+            serve(socket.socket(fileno=descriptor), room)
         code = 0
+    except OSError as error:
+        print(f"a runner cannot go behind its walls: {error}", file=sys.stderr, flush=True)
     finally:
         os._exit(code)
+
+
+def _environment() -> dict[str, str]:
+    """Return what a runner may know, of what this process was told already."""
+    threads = {name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")}
+    return environment_inside(os.environ) | threads | {"PYTHONHASHSEED": "0"}
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
@@ -168,9 +248,16 @@ def _children() -> list[int]:
         return []
 
 
+def _forked_server() -> Serve:
+    """Return what a fork of this process serves with; loading it here is what makes a fork cheap."""
+    from freehold.runner.main import serve
+
+    return serve
+
+
 def main() -> None:
-    """Become the fork server; the arguments are the socket's descriptor and the daemon's pid."""
-    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
+    """Become the fork server; the arguments are the socket's descriptor, the daemon's pid, and the profile."""
+    descriptor, parent, profile = int(sys.argv[1]), int(sys.argv[2]), read_profile(sys.argv[3])
     child.die_with_parent(parent, signal.SIGTERM)
     child.adopt_orphans()
     child.close_all_but([descriptor])
@@ -178,8 +265,14 @@ def main() -> None:
     child.set_name("freehold-forks")
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sandbox = Sandbox(profile)
+    try:
+        sandbox.open()
+    except FreeholdError as error:
+        sys.exit(f"{error} {error.remedy}")
+    serve = None if profile.level is Level.NAMESPACES else _forked_server()
     child.settle_memory()
-    Forkserver(socket.socket(fileno=descriptor)).run()
+    Forkserver(socket.socket(fileno=descriptor), sandbox, serve).run()
 
 
 if __name__ == "__main__":

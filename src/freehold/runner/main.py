@@ -71,12 +71,12 @@ class Port:
 class Runner:
     """The state of one runner process; lives in its loop."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, room: str = "") -> None:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.channel = Channel(sock, _TO_RUNNER, self._take, self._closed)
         self._threads = ThreadPoolExecutor(MAX_THREADS, "step")
         self._pack: Pack | None = None
-        self._workspace = Path(".")
+        self._workspace = Path(room or ".")
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._answers: dict[int, asyncio.Future[m.Answer]] = {}
         self._last_seq = 0
@@ -134,8 +134,9 @@ class Runner:
             raise ProtocolError("A runner loads one pack, once.")
         begun = time.process_time_ns()
         try:
-            os.chdir(load.workspace)
-            self._workspace = Path(load.workspace)
+            if load.workspace:
+                self._workspace = Path(load.workspace)
+            os.chdir(self._workspace)
             sys.path[:0] = load.search_path
             module, _, attribute = load.entry.partition(":")
             self._pack = find_pack(importlib.import_module(module), attribute or "pack", load.entry)
@@ -222,15 +223,17 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()[:2_000]
 
 
-def serve(sock: socket.socket) -> None:
+def serve(sock: socket.socket, room: str = "") -> None:
     """Serve until the socket closes; tasks and threads that still run are left to the end of the process.
+
+    ``room`` is the folder of its own that the process was given, "" where it is told of one with its pack.
 
     A bare loop instead of ``asyncio.run``: each page that a forked process touches is copied, and this
     saves a runner a sixth of what it costs to begin.
     """
 
     async def until_over() -> None:
-        runner = Runner(sock)
+        runner = Runner(sock, room)
         runner.start()
         await runner.over
 

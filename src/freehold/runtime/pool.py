@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from freehold.base import FreeholdError, ProtocolError, Unavailable
+from freehold.sandbox import Level, Profile
 from freehold.wire import child
 from freehold.wire import messages as m
 from freehold.wire.channel import Channel
@@ -44,11 +45,20 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 class RunnerHandle:
-    """One runner process. ``exited`` is done once it has ended and was reaped; it never raises."""
+    """One runner process. ``exited`` is done once it has ended and was reaped; it never raises.
 
-    def __init__(self, number: int, sock: socket.socket, kill: Callable[["RunnerHandle"], None]) -> None:
+    ``room`` is the folder that it was given to write in, None where it has none of its own; ``sees_room`` says
+    whether it knows it by the daemon's name for it.
+    """
+
+    def __init__(
+        self, number: int, sock: socket.socket, kill: Callable[["RunnerHandle"], None], profile: Profile
+    ) -> None:
         self.number: Final = number
         self.pid = 0
+        self.room = Path(profile.rooms, str(number)) if profile.rooms else None
+        apart = profile.level is Level.NAMESPACES or (profile.level is Level.LANDLOCK and os.geteuid() == 0)
+        self.sees_room = not (self.room and apart)
         loop = asyncio.get_running_loop()
         self.forked: asyncio.Future[None] = loop.create_future()
         self.exited: asyncio.Future[Exit] = loop.create_future()
@@ -119,9 +129,17 @@ class _Server:
 
 
 class RunnerPool:
-    """Hands out runners; ``spare`` of them are kept warm while there is work."""
+    """Hands out runners of one profile; ``spare`` of them are kept warm while there is work."""
 
-    def __init__(self, *, spare: int = 4, idle_s: float = 60.0, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile | None = None,
+        *,
+        spare: int = 4,
+        idle_s: float = 60.0,
+        log: Path | None = None,
+    ) -> None:
+        self.profile = profile or Profile()
         self._spare = spare
         self._idle_s = idle_s
         self._log = log
@@ -217,7 +235,7 @@ class RunnerPool:
                     ours, other = socket.socketpair()
                     theirs.append(other)
                     self._numbers += 1
-                    handle = RunnerHandle(self._numbers, ours, self._kill_one)
+                    handle = RunnerHandle(self._numbers, ours, self._kill_one, self.profile)
                     self._live[handle.number] = handle
                     self._warm.append(handle)
             except OSError as error:
@@ -253,11 +271,14 @@ class RunnerPool:
         ours, theirs = socket.socketpair()
         environment = child.clean_environment(dict(os.environ)) | {"PYTHONHASHSEED": "0"}
         try:
+            if self.profile.rooms:  # a runner's own user has to walk through it to its room
+                Path(self.profile.rooms).mkdir(mode=0o711, parents=True, exist_ok=True)
+                os.chmod(self.profile.rooms, 0o711)
             with contextlib.ExitStack() as stack:
                 stack.enter_context(theirs)
                 log = subprocess.DEVNULL if self._log is None else stack.enter_context(self._log.open("ab"))
                 process = subprocess.Popen(
-                    child.command(_MODULE, str(theirs.fileno()), str(os.getpid())),
+                    child.command(_MODULE, str(theirs.fileno()), str(os.getpid()), self.profile.text()),
                     pass_fds=[theirs.fileno()],
                     env=environment,
                     stdin=subprocess.DEVNULL,

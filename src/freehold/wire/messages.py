@@ -29,7 +29,10 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 class Load(Message, frozen=True, tag="load"):
-    """First message to a runner: which pack to import and which folder is its workspace."""
+    """First message to a runner: which pack to import and which folder is its workspace.
+
+    "" is the folder that the runner was given when it was made.
+    """
 
     pack: str
     entry: str
