@@ -1,47 +1,23 @@
-"""Where the control socket of an estate lies, how long a path may be, and who is at the other end of it.
+"""Where the control socket of an estate lies, and how long a path may be.
 
 Used by both ends of the socket. Fails closed: a folder that others may enter, a peer of another user or a
 platform that cannot name the peer ends in a refusal, never in a guess.
 """
 
 import os
-import socket
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from freehold.base.errors import BadInput, Refused, Unavailable
+from freehold.wire.peer import Peer, peer_of
+
+__all__ = ["MAX_PATH_BYTES", "SOCKET_NAME", "Peer", "check_private", "peer_of", "short_path"]
 
 SOCKET_NAME: Final = "control.sock"
 MAX_PATH_BYTES: Final = 107  # sun_path of Linux holds 108 bytes with the closing zero
-
-
-class Peer(NamedTuple):
-    """The process at the other end, as the kernel of the machine names it."""
-
-    pid: int
-    uid: int
-
-
-def peer_of(connection: socket.socket) -> Peer:
-    """Return who is at the other end; raises Refused where the platform cannot tell."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        raise Refused(
-            "This platform does not say who is calling, so nobody is let in.",
-            remedy="Run Freehold on Linux.",
-            code="refused.peer",
-        )
-    try:
-        pid, uid, _ = struct.unpack(
-            "3i", connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i"))
-        )
-    except (OSError, struct.error) as error:
-        raise Refused("The caller's process could not be named.", code="refused.peer") from error
-    return Peer(pid, uid)
 
 
 def check_private(folder: Path) -> None:

@@ -7,35 +7,13 @@ loads little, because every command pays for it.
 import json
 from typing import Any, Final
 
-from freehold.base.errors import (
-    BadInput,
-    Corrupt,
-    Diverged,
-    FreeholdError,
-    Internal,
-    NotFound,
-    ProtocolError,
-    Refused,
-    StoreFailed,
-    TimedOut,
-    Unavailable,
-)
+from freehold.base.errors import ProtocolError
 from freehold.wire import frames
+from freehold.wire.problems import error_of
+
+__all__ = ["CHUNK", "error_of", "pack", "unpack"]
 
 CHUNK: Final = 1 << 16
-
-_TREE: Final[tuple[type[FreeholdError], ...]] = (
-    NotFound,
-    Diverged,
-    StoreFailed,
-    TimedOut,
-    BadInput,
-    Refused,
-    Unavailable,
-    ProtocolError,
-    Corrupt,
-    Internal,
-)
 
 
 def pack(message: dict[str, Any]) -> bytes:
@@ -54,14 +32,3 @@ def unpack(body: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise ProtocolError("A message on the control socket is not a JSON object.")
     return message
-
-
-def error_of(problem: dict[str, Any]) -> FreeholdError:
-    """Return the error that a problem object of the daemon stands for, of the nearest class of our tree."""
-    code = str(problem.get("code", "internal"))
-    message, remedy = str(problem.get("title", "")), str(problem.get("detail", ""))
-    for kind in _TREE:
-        base = kind.default_code
-        if code == base or code.startswith(base + "."):
-            return kind(message, remedy=remedy, code=code)
-    return Internal(message, remedy=remedy, code=code)

@@ -1,22 +1,25 @@
 """One courier: takes one delivery after another from its socket and says what became of each.
 
-It has no network of its own, no secret and no file: each delivery brings a connected socket and its contents
-as descriptors. It ends when the daemon is gone.
+It has no network of its own and no file: each delivery brings a connected socket and its contents as descriptors. The
+courier of a binding gets one secret for each from the vault. It ends when the daemon is gone.
 """
 
 import os
-import resource
 import socket
 import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from freehold.base import FreeholdError
+from freehold.courier.broker import Broker
 from freehold.courier.http import deliver_http
 from freehold.courier.smtp import deliver_mail
 from freehold.wire import child
 from freehold.wire import messages as m
 from freehold.wire.blocking import BlockingChannel
+from freehold.wire.permits import Binding
 
 Contents = dict[str, bytes]
 Result = tuple[str, dict[str, Any], str]
@@ -43,16 +46,27 @@ def _read_and_close(descriptor: int) -> bytes:
 
 
 def main() -> None:
-    """Become a courier; the arguments are its kind, the socket's descriptor and the daemon's pid."""
-    kind, descriptor, parent = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    """Become a courier.
+
+    The arguments are its kind, the socket's descriptor, the daemon's pid and whom to become (0 for nobody else); for
+    one that uses a secret also the descriptor of the vault's line and the binding, in JSON.
+    """
+    kind, descriptor, parent, uid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    kept = [descriptor, *([int(sys.argv[5])] if kind == "broker" else [])]
+    child.leave_network()
+    child.become(uid)
     child.die_with_parent(parent)
-    child.close_all_but([descriptor])
+    child.close_all_but(kept)
     child.silence(keep_stderr=True)
     child.set_name(f"freehold-{kind}")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    child.close_to_others()
     channel = BlockingChannel(socket.socket(fileno=descriptor), _TO_COURIER)
     try:
-        serve(channel, {"smtp": deliver_mail, "http": deliver_http}[kind])
+        if kind == "broker":
+            binding = msgspec.json.decode(sys.argv[6], type=Binding)
+            Broker(channel, socket.socket(fileno=kept[1]), binding).serve()
+        else:
+            serve(channel, {"smtp": deliver_mail, "http": deliver_http}[kind])
     except FreeholdError:
         sys.exit(1)
 

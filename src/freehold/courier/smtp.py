@@ -7,8 +7,9 @@ came, nobody knows; ``body_sent`` in the answer says whether it had come to that
 import re
 import smtplib
 import socket
-import ssl
 from typing import Any, Final
+
+from freehold.courier.tls import context, wrapped
 
 MESSAGE: Final = "message"
 _OK: Final = 250
@@ -22,7 +23,8 @@ def deliver_mail(
     """Send ``contents["message"]`` to every recipient or to none; return status, facts and one sentence.
 
     ``request`` holds ``sender``, ``recipients``, ``hello`` (the name to greet with) and, where the connection
-    is to be encrypted, ``starttls`` or ``tls`` with the server's name in ``host``.
+    is to be encrypted, ``starttls`` or ``tls`` with the server's name in ``host`` (and ``ca``, PEM). ``login`` is
+    account and secret; it is only said over an encrypted connection, or to a server that ``private`` was said of.
     """
     session = _Session(request)
     try:
@@ -54,6 +56,7 @@ class _Session:
         self.phase = "greeting"
         self.body_sent = False
         self._request = request
+        self._ca = str(request.get("ca", ""))
         self._client = smtplib.SMTP(local_hostname=str(request.get("hello", "localhost")))
 
     def facts(self) -> dict[str, Any]:
@@ -63,15 +66,27 @@ class _Session:
         client = self._client
         host = str(self._request.get("host", ""))
         if self._request.get("tls"):
-            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+            connection = wrapped(connection, host, self._ca)
         client.sock = connection
         self._expect(client.getreply(), 220)
         self.phase = "hello"
         self._hello()
         if self._request.get("starttls"):
             client._host = host  # type: ignore[attr-defined]
-            self._expect(client.starttls(context=ssl.create_default_context()), 220)
+            self._expect(client.starttls(context=context(self._ca)), 220)
             self._hello()
+        if "login" in self._request:
+            self.phase = "login"
+            self._login(*self._request["login"])
+
+    def _login(self, account: str, secret: str) -> None:
+        try:
+            self._client.login(account, secret)
+        except smtplib.SMTPAuthenticationError as error:
+            text = error.smtp_error
+            raise _Said(error.smtp_code, text if isinstance(text, bytes) else str(text).encode()) from error
+        except smtplib.SMTPNotSupportedError as error:
+            raise _Said(500, b"it offers no login") from error
 
     def _hello(self) -> None:
         reply = self._client.ehlo()

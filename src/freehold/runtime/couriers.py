@@ -6,32 +6,27 @@ silent after it was given the connection leaves it unknown, a connection that co
 
 import asyncio
 import contextlib
-import os
+import ipaddress
 import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
-from freehold.base import FreeholdError, Unavailable
-from freehold.wire import child
+from freehold.base import Unavailable
+from freehold.runtime.courier import CourierProcess
 from freehold.wire import messages as m
-from freehold.wire.channel import Channel
 
 Kind = Literal["smtp", "http"]
 CONNECT_LIMIT_S: Final = 10.0
-_GRACE_S: Final = 2.0
-_FROM_COURIER: Final = m.decoder(m.FromCourier)
 
 
 class Errand(msgspec.Struct, frozen=True):
     """One delivery: which way out, the connection to open, what to say, and the contents by name.
 
-    ``held`` is asked when its turn has come and the connection is open: a sentence where it may no longer begin.
+    ``private`` allows addresses that are not of the open internet. ``held`` is asked when its turn has come and the
+    connection is open: a sentence where it may no longer begin.
     """
 
     kind: Kind
@@ -41,6 +36,7 @@ class Errand(msgspec.Struct, frozen=True):
     request: dict[str, Any]
     contents: Mapping[str, bytes] = {}
     timeout_s: float = 30.0
+    private: bool = True
     held: Callable[[], str | None] = lambda: None
 
 
@@ -70,7 +66,7 @@ class Couriers:
         way = self._way(errand)
         async with way.place():
             try:
-                connection = await self._connect(errand.host, errand.port)
+                connection = await self._connect(errand)
             except Unavailable as error:
                 return m.Delivered(0, "not_done", {"phase": "connect"}, error.message)
             with connection:
@@ -96,6 +92,15 @@ class Couriers:
         if ending:
             await asyncio.wait(ending)
 
+    async def _connect(self, errand: Errand) -> socket.socket:
+        if self._stopped:
+            raise Unavailable("The daemon is stopping.")
+        return await connect(
+            errand.host,
+            errand.port,
+            lambda address: self._may_connect(address) and (errand.private or is_public(address)),
+        )
+
     def _way(self, errand: Errand) -> "_Way":
         key = (errand.kind, errand.host, errand.port)
         if key not in self._ways:
@@ -104,34 +109,46 @@ class Couriers:
             self._ways[key] = _Way(errand.kind, self._most, self._idle_s, self._log)
         return self._ways[key]
 
-    async def _connect(self, host: str, port: int) -> socket.socket:
-        """Return a connected socket; raises Unavailable saying why not."""
-        if self._stopped:
-            raise Unavailable("The daemon is stopping.")
-        loop = asyncio.get_running_loop()
-        where = f"{host}, port {port}"
-        problem = f"{where} has no address that may be connected to"
-        try:
-            async with asyncio.timeout(CONNECT_LIMIT_S):
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                for family, kind, protocol, _, address in found:
-                    if not self._may_connect(str(address[0])):
-                        continue
-                    with contextlib.ExitStack() as unless_connected:
-                        connection = unless_connected.enter_context(socket.socket(family, kind, protocol))
-                        connection.setblocking(False)
-                        try:
-                            await loop.sock_connect(connection, address)
-                        except OSError as error:
-                            problem = f"{where} cannot be reached: {error.strerror or error}"
-                        else:
-                            unless_connected.pop_all()
-                            return connection
-        except TimeoutError:
-            problem = f"{where} did not answer within {CONNECT_LIMIT_S:g} s"
-        except (OSError, UnicodeError) as error:
-            problem = f"{where} cannot be found: {getattr(error, 'strerror', None) or error}"
-        raise Unavailable(f"{problem}. Nothing was sent.")
+
+async def connect(host: str, port: int, may_connect: Callable[[str], bool]) -> socket.socket:
+    """Return a connected socket; each address is asked about and then connected to, so none can change between.
+
+    Raises Unavailable saying why not.
+    """
+    loop = asyncio.get_running_loop()
+    where = f"{host}, port {port}"
+    problem = f"{where} has no address that may be connected to"
+    try:
+        async with asyncio.timeout(CONNECT_LIMIT_S):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            for family, kind, protocol, _, address in found:
+                if not may_connect(str(address[0])):
+                    continue
+                with contextlib.ExitStack() as unless_connected:
+                    connection = unless_connected.enter_context(socket.socket(family, kind, protocol))
+                    connection.setblocking(False)
+                    try:
+                        await loop.sock_connect(connection, address)
+                    except OSError as error:
+                        problem = f"{where} cannot be reached: {error.strerror or error}"
+                    else:
+                        unless_connected.pop_all()
+                        return connection
+    except TimeoutError:
+        problem = f"{where} did not answer within {CONNECT_LIMIT_S:g} s"
+    except (OSError, UnicodeError) as error:
+        problem = f"{where} cannot be found: {getattr(error, 'strerror', None) or error}"
+    raise Unavailable(f"{problem}. Nothing was sent.")
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the open internet: not loopback, private, link-local or reserved."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
+    return found.is_global and not found.is_multicast and (mapped is None or is_public(str(mapped)))
 
 
 class _Way:
@@ -143,8 +160,8 @@ class _Way:
         self._kind = kind
         self._idle_s = idle_s
         self._log = log
-        self._idle: list[_Courier] = []
-        self._all: set[_Courier] = set()
+        self._idle: list[CourierProcess] = []
+        self._all: set[CourierProcess] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -171,7 +188,9 @@ class _Way:
         except Unavailable as error:
             return m.Delivered(0, "not_done", {"phase": "start"}, error.message)
         try:
-            return await courier.carry(errand, connection)
+            return await courier.carry(
+                errand.tool, errand.request, connection, errand.contents, errand.timeout_s
+            )
         finally:
             if courier.alive:
                 self._idle.append(courier)
@@ -190,12 +209,12 @@ class _Way:
             courier.kill()
         return ending
 
-    def _start(self) -> "_Courier":
-        courier = _Courier(self._kind, self._log, self._gone)
+    def _start(self) -> CourierProcess:
+        courier = CourierProcess(self._kind, self._log, self._gone)
         self._all.add(courier)
         return courier
 
-    def _gone(self, courier: "_Courier") -> None:
+    def _gone(self, courier: CourierProcess) -> None:
         self._all.discard(courier)
         with contextlib.suppress(ValueError):
             self._idle.remove(courier)
@@ -204,105 +223,3 @@ class _Way:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._idle_s, self.unload)
-
-
-class _Courier:
-    """One courier process; carries one errand at a time."""
-
-    def __init__(self, kind: Kind, log: Path | None, on_gone: Callable[["_Courier"], None]) -> None:
-        ours, theirs = socket.socketpair()
-        try:
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(theirs)
-                errors = subprocess.DEVNULL if log is None else stack.enter_context(log.open("ab"))
-                self._process = subprocess.Popen(
-                    child.command("freehold.courier", kind, str(theirs.fileno()), str(os.getpid())),
-                    pass_fds=[theirs.fileno()],
-                    env=child.clean_environment(dict(os.environ)),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=errors,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            ours.close()
-            raise Unavailable(f"A courier cannot be started: {error.strerror}.") from error
-        self.reaped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._on_gone = on_gone
-        self._seq = 0
-        self._answer: asyncio.Future[m.Delivered] | None = None
-        self._channel = Channel(ours, _FROM_COURIER, self._take, self._closed)
-        self._channel.start()
-
-    @property
-    def alive(self) -> bool:
-        return not self._channel.closed
-
-    async def carry(self, errand: Errand, connection: socket.socket) -> m.Delivered:
-        self._seq += 1
-        answer: asyncio.Future[m.Delivered] = asyncio.get_running_loop().create_future()
-        self._answer = answer
-        message = m.Deliver(
-            self._seq,
-            errand.tool,
-            errand.request,
-            list(errand.contents),
-            round(errand.timeout_s * 1_000),
-        )
-        with contextlib.ExitStack() as stack:
-            descriptors = [connection.fileno()]
-            for contents in errand.contents.values():
-                descriptors.append(_as_descriptor(contents))
-                stack.callback(os.close, descriptors[-1])
-            try:
-                self._channel.send(message, descriptors)
-            except FreeholdError as error:
-                return m.Delivered(self._seq, "not_done", {"phase": "start"}, error.message)
-        try:
-            async with asyncio.timeout(errand.timeout_s + _GRACE_S):
-                return await answer
-        except TimeoutError:
-            self.kill()
-            return m.Delivered(self._seq, "unknown", {}, f"No answer within {errand.timeout_s:g} s.")
-        except asyncio.CancelledError:
-            self.kill()
-            raise
-        finally:
-            self._answer = None
-
-    def kill(self) -> None:
-        """Kill it (it is our own child and not yet reaped, so the pid is its own) and reap it."""
-        self._process.kill()
-        self._channel.close()
-
-    def _take(self, messages: list[Any], size: int) -> None:
-        for message in messages:
-            waiting = self._answer
-            if isinstance(message, m.Delivered) and waiting is not None and message.seq == self._seq:
-                if not waiting.done():
-                    waiting.set_result(message)
-            elif not isinstance(message, m.Hello):
-                self.kill()
-
-    def _closed(self, error: FreeholdError | None) -> None:
-        self._process.kill()
-        waiting = asyncio.get_running_loop().run_in_executor(None, self._process.wait)
-        waiting.add_done_callback(lambda _: self.reaped.set_result(None))
-        self._on_gone(self)
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(
-                m.Delivered(self._seq, "unknown", {}, "The courier ended before it had answered.")
-            )
-
-
-def _as_descriptor(contents: bytes) -> int:
-    """Return a descriptor of an unnamed file with ``contents``."""
-    if sys.platform == "linux":
-        descriptor = os.memfd_create("contents", os.MFD_CLOEXEC)
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    view = memoryview(contents)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    return descriptor

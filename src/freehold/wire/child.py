@@ -6,12 +6,16 @@ The kernel's signal on a parent's death is there on Linux only; elsewhere a chil
 import ctypes
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
+_CLONE_NEWUSER: Final = 0x10000000
+_CLONE_NEWNET: Final = 0x40000000
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NAME: Final = 15
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -47,6 +51,36 @@ def set_name(name: str) -> None:
     """Set what ``ps`` shows for this process (15 bytes)."""
     if sys.platform == "linux":
         _prctl(_PR_SET_NAME, ctypes.create_string_buffer(name.encode()[:15]))
+
+
+VAULT_UID: Final = 64_871
+COURIER_UID: Final = 64_872
+"""Whom these processes become where the daemon is root: users that no package of Debian gives to anybody."""
+
+
+def become(uid: int) -> None:
+    """Become that user, for good; 0 changes nothing. The signal on a parent's death must be asked for afterwards."""
+    if uid:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+
+
+def leave_network() -> bool:
+    """Move into a network namespace that holds nothing; False where the machine does not let us.
+
+    Sockets that were connected before, or are passed in, go on. To be called before any thread is started.
+    """
+    if sys.platform != "linux":
+        return False
+    unshare = ctypes.CDLL(None).unshare
+    return bool(unshare(_CLONE_NEWNET) == 0 or unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0)
+
+
+def close_to_others() -> None:
+    """Let no core be written and no process of the same user trace this one or read its memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0))
 
 
 def close_all_but(kept: Sequence[int]) -> None:

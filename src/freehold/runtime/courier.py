@@ -1,0 +1,178 @@
+"""One courier's process: started with what it is for, given errands by their number, killed with what is under way.
+
+Shared by the couriers of plain ways out and by those of bindings, which carry many errands at once.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from freehold.base import FreeholdError, Unavailable
+from freehold.wire import child
+from freehold.wire import messages as m
+from freehold.wire.channel import Channel
+
+GRACE_S: Final = 2.0
+_FROM_COURIER: Final = m.decoder(m.FromCourier)
+
+
+class CourierProcess:
+    """A courier of one ``kind``; ``more`` are further arguments, ``passed`` descriptors that it inherits."""
+
+    def __init__(
+        self,
+        kind: str,
+        log: Path | None,
+        on_gone: Callable[["CourierProcess"], None],
+        more: Sequence[str] = (),
+        passed: Sequence[int] = (),
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        uid = child.COURIER_UID if os.geteuid() == 0 else 0
+        try:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(theirs)
+                errors = subprocess.DEVNULL if log is None else stack.enter_context(log.open("ab"))
+                number = str(theirs.fileno())
+                self._process = subprocess.Popen(
+                    child.command("freehold.courier", kind, number, str(os.getpid()), str(uid), *more),
+                    pass_fds=[theirs.fileno(), *passed],
+                    env=child.clean_environment(dict(os.environ)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            raise Unavailable(f"A courier cannot be started: {error.strerror}.") from error
+        self.reaped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._on_gone = on_gone
+        self._seq = 0
+        self._answers: dict[int, asyncio.Future[m.Delivered]] = {}
+        self._channel = Channel(ours, _FROM_COURIER, self._take, self._closed)
+        self._channel.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be given an errand."""
+        return not self._channel.closed
+
+    @property
+    def busy(self) -> int:
+        """Errands that are under way."""
+        return len(self._answers)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    async def carry(
+        self,
+        tool: str,
+        request: dict[str, Any],
+        connection: socket.socket,
+        contents: Mapping[str, bytes],
+        timeout_s: float,
+        *,
+        handles: Mapping[str, int] | None = None,
+        shared: bool = False,
+    ) -> m.Delivered:
+        """Have one errand carried out; ``handles`` are descriptors that go along by name.
+
+        After ``timeout_s`` it is unknown; where others are under way too (``shared``) only its connection is cut.
+        """
+        self._seq += 1
+        seq = self._seq
+        answer: asyncio.Future[m.Delivered] = asyncio.get_running_loop().create_future()
+        self._answers[seq] = answer
+        named = dict(handles or {})
+        message = m.Deliver(seq, tool, request, [*contents, *named], round(timeout_s * 1_000))
+        try:
+            with contextlib.ExitStack() as stack:
+                descriptors = [connection.fileno()]
+                for content in contents.values():
+                    descriptors.append(as_descriptor(content))
+                    stack.callback(os.close, descriptors[-1])
+                try:
+                    self._channel.send(message, [*descriptors, *named.values()])
+                except FreeholdError as error:
+                    return m.Delivered(seq, "not_done", {"phase": "start"}, error.message)
+            return await self._answered(answer, connection, timeout_s, shared)
+        finally:
+            del self._answers[seq]
+
+    async def _answered(
+        self, answer: "asyncio.Future[m.Delivered]", connection: socket.socket, timeout_s: float, shared: bool
+    ) -> m.Delivered:
+        late = m.Delivered(0, "unknown", {}, f"No answer within {timeout_s:g} s.")
+        try:
+            if shared:
+                done, _ = await asyncio.wait([answer], timeout=timeout_s)
+                if done:
+                    return answer.result()
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                done, _ = await asyncio.wait([answer], timeout=GRACE_S)
+                if done:
+                    return answer.result()
+            else:
+                async with asyncio.timeout(timeout_s + GRACE_S):
+                    return await answer
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            if shared:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            else:
+                self.kill()
+            raise
+        self.kill()
+        return late
+
+    def kill(self) -> None:
+        """Kill it (it is our own child and not yet reaped, so the pid is its own) and reap it."""
+        self._process.kill()
+        self._channel.close()
+
+    def _take(self, messages: list[Any], size: int) -> None:
+        for message in messages:
+            if isinstance(message, m.Delivered):
+                waiting = self._answers.get(message.seq)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(message)
+            elif not isinstance(message, m.Hello):
+                self.kill()
+
+    def _closed(self, error: FreeholdError | None) -> None:
+        self._process.kill()
+        waiting = asyncio.get_running_loop().run_in_executor(None, self._process.wait)
+        waiting.add_done_callback(lambda _: self.reaped.set_result(None))
+        self._on_gone(self)
+        for seq, answer in self._answers.items():
+            if not answer.done():
+                answer.set_result(
+                    m.Delivered(seq, "unknown", {}, "The courier ended before it had answered.")
+                )
+
+
+def as_descriptor(contents: bytes) -> int:
+    """Return a descriptor of an unnamed file with ``contents``."""
+    if sys.platform == "linux":
+        descriptor = os.memfd_create("contents", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    view = memoryview(contents)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    return descriptor

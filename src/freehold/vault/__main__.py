@@ -1,0 +1,131 @@
+"""One vault: opens its file, closes itself to other processes, and serves the daemon that started it.
+
+The only argument says, in JSON, where everything is; nothing secret stands in it. Under systemd (``listen``) it waits
+for one daemon after another at the socket that systemd made; each gets a new life of the vault, with a new key.
+"""
+
+import os
+import selectors
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from freehold.base import FreeholdError, Unavailable
+from freehold.vault import keyring, sealed
+from freehold.vault.door import admitted
+from freehold.vault.pages import Pages
+from freehold.vault.safe import Safe
+from freehold.vault.serve import Server
+from freehold.wire import child
+
+_LISTEN_FD: Final = 3
+
+
+class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to start. Numbers of descriptors are -1 where there is none; ``uid`` is whom to become, 0 for nobody else.
+
+    ``unlock`` says where a new vault's passphrase comes from, ``adopt`` is a file with a journal key to take over.
+    """
+
+    estate: str
+    origin: str
+    folder: str
+    owner_uid: int
+    channel: int = -1
+    parent: int = 0
+    passphrase: int = -1
+    adopt: int = -1
+    uid: int = 0
+    unlock: str = "file"
+    listen: bool = False
+
+
+def main(argument: str) -> None:
+    """Become the vault."""
+    setup = msgspec.json.decode(argument, type=Setup)
+    given = None if setup.passphrase < 0 else _read(setup.passphrase).rstrip(b"\r\n")
+    adopted = b"" if setup.adopt < 0 else _read(setup.adopt)
+    os.chdir(setup.folder)
+    pages = Pages()
+    stated = pages.lock()
+    child.become(setup.uid)
+    child.close_to_others()
+    child.set_name("freehold-vault")
+    child.silence(keep_stderr=True)
+
+    def open_safe(typed: bytes | None) -> Safe:
+        return _open(setup, pages, given if typed is None else typed, adopted)
+
+    def serve(daemon: socket.socket) -> None:
+        Server(daemon, open_safe, origin=setup.origin, pages=stated, owner_uid=setup.owner_uid).serve()
+
+    try:
+        if setup.listen:
+            child.close_all_but([_LISTEN_FD])
+            _serve_each(socket.socket(fileno=_LISTEN_FD), setup.owner_uid, serve)
+        else:
+            child.die_with_parent(setup.parent)
+            child.close_all_but([setup.channel])
+            serve(socket.socket(fileno=setup.channel))
+    except FreeholdError as error:
+        print(f"vault: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _serve_each(listener: socket.socket, owner_uid: int, serve: "object") -> None:
+    assert callable(serve)
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(listener, selectors.EVENT_READ)
+        while True:
+            waiting.select()
+            connection, _ = listener.accept()
+            connection.setblocking(True)
+            if admitted(connection, owner_uid):
+                serve(connection)
+            else:
+                connection.close()
+
+
+def _open(setup: Setup, pages: Pages, passphrase: bytes | None, adopted: bytes) -> Safe:
+    """Open the vault's file, or make one where there is none; raises what prevents it, in a sentence."""
+    fresh = not sealed.exists()
+    unlock = setup.unlock if fresh else sealed.read_header().unlock
+    if passphrase is None and unlock == "keyring":
+        passphrase = keyring.recall(setup.estate)
+    if passphrase is None:
+        raise Unavailable(
+            "The vault is locked: its passphrase was not given.",
+            remedy="Type it: freehold secrets unlock",
+            code="unavailable.locked",
+        )
+    if not fresh:
+        return Safe(sealed.open_sealed(setup.estate, passphrase), pages, _now_us)
+    if Path(sealed.BEFORE).exists():
+        raise Unavailable(
+            "The vault's file is gone, though there was one.",
+            remedy="Restore `vault/sealed` from your copy, or from `vault/sealed.before`.",
+            code="unavailable.vault",
+        )
+    if unlock == "keyring":
+        keyring.store(setup.estate, passphrase)
+    made = sealed.make(setup.estate, passphrase, unlock)
+    if adopted:
+        made.put("key/journal", adopted)
+    return Safe(made, pages, _now_us)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+def _read(descriptor: int) -> bytes:
+    with open(descriptor, "rb") as file:
+        return file.read(65_536)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
