@@ -8,7 +8,6 @@ import asyncio
 import functools
 import os
 import signal
-import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from freehold.runtime import couriers
+from freehold.runtime.courier import CourierProcess
 from freehold.store.interface import Batch, EntryDraft, EntryKind, Store
 from freehold.wire import messages as m
 from freehold.wire.channel import Channel
@@ -89,15 +88,15 @@ class Faults:
         setattr(store, "commit", commit)  # noqa: B010 a method is replaced, on this one object
 
     def _wrap_couriers(self) -> None:
-        real_carry, real_send = couriers._Courier.carry, Channel.send
+        real_carry, real_send = CourierProcess.carry, Channel.send
 
         async def carry(
-            courier: couriers._Courier, errand: couriers.Errand, connection: socket.socket
+            courier: CourierProcess, tool: str, request: dict[str, Any], *rest: Any, **more: Any
         ) -> m.Delivered:
-            what = errand.request.get("path", errand.tool)
+            what = request.get("path", tool)
             what = "/effects/" if what.startswith("/effects/") else what
             self.point(f"connected {what}")
-            delivered = await real_carry(courier, errand, connection)
+            delivered = await real_carry(courier, tool, request, *rest, **more)
             self.point(f"delivered {what}")
             return delivered
 
@@ -106,7 +105,7 @@ class Faults:
             if isinstance(message, m.Deliver):  # what was sent leaves within this turn of the loop
                 asyncio.get_running_loop().call_soon(self.point, f"handed over {message.tool}")
 
-        setattr(couriers._Courier, "carry", carry)  # noqa: B010
+        setattr(CourierProcess, "carry", carry)  # noqa: B010
         setattr(Channel, "send", send)  # noqa: B010
 
 
