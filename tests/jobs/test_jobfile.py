@@ -15,6 +15,7 @@ from freehold.runtime import units
 from freehold.runtime.job import Drop, Limits, Mail, Source
 from freehold.runtime.jobfile import MAX_BYTES, check_job, mistakes_words, parse_job, read_job
 from freehold.runtime.jobwords import check_places, describe, template
+from freehold.runtime.packs import beginnings
 
 GOOD = """\
 ---
@@ -192,6 +193,27 @@ def test_the_template_passes_its_own_check() -> None:
         template("march-audit", pack="expense_audit", owner="anna", agent="audrey"), "march-audit"
     )
     assert job.title == "March audit"
+
+
+def test_the_beginning_that_a_pack_gives_passes_its_check_and_brings_what_it_names(tmp_path: Path) -> None:
+    given = beginnings("expense_audit", list)
+    text = template(
+        "march", pack="expense-audit", owner="anna", agent="audrey", beginning=given.pop("job.md")
+    )
+    for name, content in given.items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "receipts").mkdir()
+    checked = check_job(text, "march")
+    assert checked.job is not None
+    assert (checked.job.title, checked.job.policy, checked.job.agent) == ("March", "policy.md", "audrey")
+    assert check_places(checked.job, tmp_path, checked.lines) == []
+
+
+def test_a_pack_of_ones_own_may_give_a_beginning_and_need_not(tmp_path: Path) -> None:
+    assert beginnings("own", lambda: [{"name": "own", "folder": str(tmp_path)}]) == {}
+    (tmp_path / "starter").mkdir()
+    (tmp_path / "starter" / "job.md").write_text("# $title")
+    assert beginnings("own", lambda: [{"name": "own", "folder": str(tmp_path)}]) == {"job.md": "# $title"}
 
 
 def test_a_job_says_in_words_what_it_may_read_send_and_spend() -> None:

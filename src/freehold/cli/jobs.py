@@ -1,5 +1,6 @@
 """`freehold jobs`: what agents are employed to do. A job file counts once its owner has accepted it."""
 
+import contextlib
 import os
 import shlex
 import subprocess
@@ -40,25 +41,41 @@ def new(
     pack: Annotated[str, typer.Option(help="The pack that it uses.")] = "expense-audit",
     owner: Annotated[str | None, typer.Option(help="Who answers for it; you by default.")] = None,
 ) -> None:
-    """Write a commented job file that passes its check, for you to fill in."""
+    """Write a commented job file that passes its check, for you to fill in, and what its pack begins with."""
     from freehold.runtime.jobfile import parse_job
     from freehold.runtime.jobwords import template
+    from freehold.runtime.packs import beginnings
 
-    text = template(name, pack=pack, owner=owner or signer(desk, None), agent=agent)
+    given = beginnings(pack, lambda: desk.call("packs.list"))
+    text = template(
+        name, pack=pack, owner=owner or signer(desk, None), agent=agent, beginning=given.pop("job.md", None)
+    )
     job = parse_job(text, name)
     path = desk.estate.job_file(name)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
+        written = [str(path)]
         for source in job.sources.values():
             (path.parent / source.folder).mkdir(parents=True, exist_ok=True)
+        for beside, content in given.items():
+            with (
+                contextlib.suppress(FileExistsError),
+                (path.parent / beside).open("x", encoding="utf-8") as file,
+            ):
+                file.write(content)
+                written.append(str(path.parent / beside))
     except FileExistsError as error:
         raise BadInput(f"{path} is there already.", remedy=f"Edit it: freehold jobs edit {name}") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}.", remedy="Check the folder.") from error
-    value = {"name": name, "path": str(path)}
+    value = {"name": name, "path": str(path), "written": written}
     desk.show(
-        value, lambda v: f"Wrote {v['path']}.\nNext: freehold jobs edit {name}; freehold jobs accept {name}"
+        value,
+        lambda v: (
+            "".join(f"Wrote {file}.\n" for file in v["written"])
+            + f"Next: freehold jobs edit {name}; freehold jobs accept {name}"
+        ),
     )
 
 

@@ -4,6 +4,7 @@
 """
 
 from pathlib import Path
+from string import Template
 from typing import Final
 
 from freehold.kernel.grades import Category, Grade, grade_for
@@ -143,26 +144,27 @@ def _asks(job: Job) -> str:
     return "; ".join([f"{who} approves, within {expire}", *grades])
 
 
-def template(name: str, *, pack: str, owner: str, agent: str, currency: str = "EUR") -> str:
-    """Return the text of a new job file: commented, and without a mistake."""
-    return _TEMPLATE.format(
-        title=name.replace("_", " ").replace("-", " ").capitalize(),
-        pack=pack,
-        owner=owner,
-        agent=agent,
-        cur=currency,
-    )
+def template(
+    name: str, *, pack: str, owner: str, agent: str, currency: str = "EUR", beginning: str | None = None
+) -> str:
+    """Return the text of a new job file, commented: the pack's own ``beginning``, or one for any pack.
+
+    In either, ``$owner``, ``$agent``, ``$pack``, ``$currency`` and ``$title`` are filled in.
+    """
+    title = name.replace("_", " ").replace("-", " ").capitalize()
+    words = {"title": title, "pack": pack, "owner": owner, "agent": agent, "currency": currency}
+    return Template(_BEGINNING if beginning is None else beginning).safe_substitute(words)
 
 
-_TEMPLATE: Final = """\
+_BEGINNING: Final = """\
 ---
-owner: {owner}            # the human who answers for it
-agent: {agent}            # who acts; freehold agents
-pack: {pack}
+owner: $owner            # the human who answers for it
+agent: $agent            # who acts; freehold agents
+pack: $pack
 # subject: jonas          # the employee whom it is about; their data can be forgotten
 
 sources:                  # folders that a run sees, from this file's place
-  receipts: ./receipts    # read-only; or {{folder: ./receipts, access: change}}
+  receipts: ./receipts    # read-only; or {folder: ./receipts, access: change}
 # policy: policy.md       # what the company wrote; pinned for each run
 
 triggers:
@@ -170,8 +172,8 @@ triggers:
   # - drop: receipts      # when files land there
 
 budget:                   # the most it may use; a run that reaches a limit stops
-  run: {{money: 1.00 {cur}, cpu: 15 min, wall: 1 h, actions: 2000, tokens: 0}}
-  month: {{money: 10.00 {cur}}}
+  run: {money: 1.00 $currency, cpu: 15 min, wall: 1 h, actions: 2000, tokens: 0}
+  month: {money: 10.00 $currency}
 
 grades:                   # propose | ask | act-and-report | act
   send: ask
@@ -182,13 +184,13 @@ may:                      # no line, no right
   # - mail.send: finance@example.com
   # - http.request: GET https://example.com/rates
 
-approvals: {{by: confirm, expire: 7 days}}   # confirm: the owner; four eyes: another human
+approvals: {by: confirm, expire: 7 days}   # confirm: the owner; four eyes: another human
 
-# mail: {{host: localhost, port: 25, from: freehold@example.com}}
+# mail: {host: localhost, port: 25, from: freehold@example.com}
 # params:                 # what the pack itself wants to know
 #   period: 2026-03
 ---
-# {title}
+# $title
 
 ## Goal
 What a finished piece of work is, in one or two sentences.

@@ -5,6 +5,7 @@ Nothing of a pack is imported here; a runner does that. The engine asks by name,
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +62,30 @@ class Shelf:
         return Change(
             [Note("pack.removed", {"pack": pack.name, "by": by})], [Drop(PACKS, pack.name)], [], pack
         )
+
+
+def beginnings(name: str, added: Callable[[], list[dict[str, Any]]]) -> dict[str, str]:
+    """Return what a new job of a pack begins with, by file name: `job.md` and what lies beside it.
+
+    A pack keeps these files in a folder `starter` beside its module; one without it begins with nothing.
+    ``added`` lists the estate's own packs, asked for only where ``name`` is none that ships with Freehold.
+    """
+    wanted = name.replace("_", "-")
+    folders = [
+        Path(__file__).parents[1] / "packs" / pack.name.replace("-", "_")
+        for pack in _BUILT_IN
+        if pack.name == wanted
+    ]
+    if not folders:
+        folders = [Path(pack["folder"]) for pack in added() if pack["name"].replace("_", "-") == wanted]
+    try:
+        files = sorted(path for folder in folders for path in (folder / "starter").glob("*.md"))
+        return {path.name: path.read_text(encoding="utf-8") for path in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"What the pack {name} begins a job with cannot be read: {error}.",
+            remedy="Mend its folder `starter`.",
+        ) from error
 
 
 def read_manifest(folder: Path) -> Pack:

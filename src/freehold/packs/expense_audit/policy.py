@@ -89,7 +89,7 @@ class _Section(msgspec.Struct):
 
 def sample_policy() -> str:
     """The policy that ships with the pack, as Markdown."""
-    return resources.files(__package__).joinpath("data/policy.md").read_text(encoding="utf-8")
+    return resources.files(__package__).joinpath("starter/policy.md").read_text(encoding="utf-8")
 
 
 def parse_policy(text: str, name: str = "the policy") -> Policy:
