@@ -24,7 +24,7 @@ from freehold.runtime.job import Job
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.packs import Shelf
 from freehold.runtime.pins import Pins
-from freehold.runtime.pool import RunnerPool
+from freehold.runtime.pools import Pools
 from freehold.runtime.records import Records
 from freehold.runtime.toolbox import Toolbox
 
@@ -43,10 +43,15 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
     clock = SystemClock()
     kernel = open_kernel(place_of(estate), clock)
     log = estate.log if estate.log.parent.is_dir() else None
-    pool, couriers = RunnerPool(log=log), Couriers(log=log)
+    shelf = Shelf(kernel.rooms.store)
+    pools = Pools(
+        estate.folder / "workspaces", shelf.find, hidden=(estate.folder,), log=log,
+        none_allowed=lambda: kernel.rooms.settings.now.sandbox_none == "allow",
+    )  # fmt: skip
+    couriers = Couriers(log=log)
     broadcast = Broadcast()
     outbox = Outbox(kernel.rooms, estate.outbox)
-    house = _house(estate, kernel, pool, couriers, outbox, broadcast)
+    house = _house(estate, kernel, pools, couriers, outbox, broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
     forgetting = Forgetting(kernel.rooms, engine, house, outbox)
     try:
@@ -57,7 +62,7 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
     jobs = JobList(estate, kernel.rooms.store)
     policies = _Policies(estate, engine)
     desk = Desk(
-        estate=estate, kernel=kernel, engine=engine, house=house, shelf=Shelf(kernel.rooms.store), jobs=jobs,
+        estate=estate, kernel=kernel, engine=engine, house=house, shelf=shelf, jobs=jobs,
         clock=clock, started_us=clock.now_us(), stop=stop.set, policy_now=policies.now, broadcast=broadcast,
     )  # fmt: skip
     drops = Drops(kernel.rooms, engine, clock, jobs.watched)
@@ -74,7 +79,7 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
         await caretaker.stop()
         await engine.close()
         await couriers.stop()
-        await pool.stop()
+        await pools.stop()
         await kernel.close()
 
     return Composition(verbs(desk, forgetting), close)
@@ -101,7 +106,7 @@ class _Policies:
 
 
 def _house(
-    estate: Estate, kernel: Kernel, pool: RunnerPool, couriers: Couriers, outbox: Outbox, broadcast: Broadcast
+    estate: Estate, kernel: Kernel, pools: Pools, couriers: Couriers, outbox: Outbox, broadcast: Broadcast
 ) -> House:
     rooms = kernel.rooms
     pins = Pins(rooms)
@@ -109,7 +114,7 @@ def _house(
     return House(
         rooms=rooms,
         gate=kernel.gate,
-        pool=pool,
+        take_runner=pools.take,
         tools=tools,
         pin_room=pins,
         records=Records(rooms),

@@ -31,6 +31,7 @@ class EstateSettings(msgspec.Struct, frozen=True):
 
     ``clearances`` says, by mail address, mail domain or host, the highest class that may be sent there;
     whoever is not named is cleared for what its zone allows, and a foreign one for public data only.
+    ``sandbox_none`` says whether runners may work without walls where the machine has none.
     """
 
     presence: Literal["none", "passphrase"] = "passphrase"
@@ -48,6 +49,7 @@ class EstateSettings(msgspec.Struct, frozen=True):
     mail_host: str = ""
     mail_port: int = 25
     mail_from: str = ""
+    sandbox_none: Literal["refuse", "allow"] = "refuse"
 
 
 def parse(name: str, value: object) -> Any:
@@ -303,5 +305,6 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType(
         "mail_host": _host,
         "mail_port": _number(1, 65_535),
         "mail_from": _address,
+        "sandbox_none": _one_of("refuse", "allow"),
     }
 )

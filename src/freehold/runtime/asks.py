@@ -45,7 +45,6 @@ class Asks:
         self._scope = scope
         self._job = job
         self._trouble = trouble
-        self._workspace = house.workspace(scope.run)
         self._parked: dict[str, tuple[Session, Call, m.Perform]] = {}
         self._effects: set[asyncio.Future[Outcome]] = set()
 
@@ -56,7 +55,7 @@ class Asks:
         askers: list[Asker] = []
         requests: list[Asked] = []
         for call, message in asked:
-            asker = Asker(self._scope.run, self._job, self._workspace, session.label(call))
+            asker = Asker(self._scope.run, self._job, session.workspace, session.label(call))
             askers.append(asker)
             requests.append(self._asked(call, message, asker))
 

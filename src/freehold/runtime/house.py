@@ -1,10 +1,10 @@
 """What every run of an estate shares: the gate, the runners, the tools, and where things lie. Put together once."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
@@ -33,12 +33,8 @@ LOAD_TIMEOUT_S: Final = 60.0
 MAX_ACTIVE_STEPS: Final = 64
 
 
-class Pool(Protocol):
-    """Where runners come from."""
-
-    async def take(self) -> Handle:
-        """Return a runner of its own for a run."""
-        ...
+TakeRunner = Callable[[Job], Awaitable[Handle]]
+"""Where runners come from: one for itself for a run of that job."""
 
 
 class Pack(msgspec.Struct, frozen=True):
@@ -64,7 +60,7 @@ class House:
 
     rooms: Rooms
     gate: Gate
-    pool: Pool
+    take_runner: TakeRunner
     tools: Toolbox
     pin_room: Pins
     records: Records
@@ -83,7 +79,7 @@ class House:
         return float(self.rooms.settings.now.freeze_grace_s)
 
     def workspace(self, run: str) -> Path:
-        """Return the folder of a run."""
+        """Return the folder of a run, in which each of its runners has one of its own."""
         return self.folder / "workspaces" / run
 
     def make_workspace(self, run: str) -> Path:
@@ -124,12 +120,12 @@ class House:
             "may": [str(right) for right in job.may],
         }  # fmt: skip
 
-    def load_message(self, run: str, job: Job) -> m.Load:
-        """Return what a runner is told first."""
+    def load_message(self, job: Job, workspace: str) -> m.Load:
+        """Return what a runner is told first; ``workspace`` "" is the folder that it was made with."""
         pack = self.packs(job.pack)
         return m.Load(
             pack=pack.name, entry=pack.entry, search_path=list(pack.search_path),
-            workspace=str(self.workspace(run)), sources={},
+            workspace=workspace, sources={},
         )  # fmt: skip
 
     def read_plan(self, data: bytes | msgspec.Raw, job: Job, steps: Collection[str] | None) -> Plan:

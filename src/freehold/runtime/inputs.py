@@ -17,6 +17,7 @@ from freehold.kernel.labels import Label
 from freehold.runtime.graph import Graph, ItemState, NodeState
 from freehold.runtime.plans import MAX_FAN_OUT
 from freehold.runtime.records import Records, Value, as_array
+from freehold.runtime.workspace import give_to_owner
 
 MAX_IN_FRAME: Final = 512 << 10
 MAX_LISTS: Final = 4
@@ -183,10 +184,10 @@ def handed_over(workspace: Path, step: int, inputs: Inputs) -> Inputs:
     name = f"inputs-{step}.json"
     content = msgspec.json.encode({"item": inputs.item, "inputs": inputs.inputs})
     try:
-        workspace.mkdir(parents=True, exist_ok=True)
         (workspace / name).unlink(missing_ok=True)  # a runner may have left a pipe there that nobody reads
         descriptor = os.open(workspace / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "wb") as file:
+            give_to_owner(descriptor, workspace.stat().st_uid)
             file.write(content)
     except OSError as error:
         raise Unavailable(f"The workspace cannot be written: {error.strerror}.") from error

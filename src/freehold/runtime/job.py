@@ -11,6 +11,7 @@ from freehold.base import Json
 from freehold.kernel.grades import Category, Grade
 from freehold.kernel.limits import DIMENSIONS, Limit, Window
 from freehold.kernel.rights import Right
+from freehold.sandbox import Level
 
 DEFAULT_EXPIRY_US: Final = 7 * 86_400 * 1_000_000
 DEFAULT_STILL_US: Final = 2 * 1_000_000
@@ -85,6 +86,7 @@ class Mail(msgspec.Struct, frozen=True):
 class Job(msgspec.Struct, frozen=True):
     """A job as the house sees it. ``digest`` is of the file's bytes; folders are as written in it.
 
+    ``sandbox`` is the least that its runners need around them; they get the most that the machine reaches.
     ``links`` are the delegations under which the agent acts, from itself upwards; job files name none yet.
     """
 
@@ -105,6 +107,7 @@ class Job(msgspec.Struct, frozen=True):
     policy: str = ""
     params: dict[str, Any] = {}
     mail: Mail | None = None
+    sandbox: Level = Level.LANDLOCK
     links: tuple[str, ...] = ()
     goal: str = ""
     context: str = ""

@@ -64,6 +64,7 @@ class RunnerHandle:
         self.exited: asyncio.Future[Exit] = loop.create_future()
         self._socket = sock
         self._kill = kill
+        self._killed = False
         self._channel: Channel | None = None
 
     def attach(
@@ -97,8 +98,14 @@ class RunnerHandle:
         if self._channel is not None:
             self._channel.resume()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or was told to."""
+        return self.exited.done() or self._killed
+
     def kill(self) -> None:
         """Kill it and all that it started, and close its channel."""
+        self._killed = True
         self._kill(self)
         self.close()
 

@@ -67,7 +67,7 @@ class LiveRun:
         self._rests = False
         self._coming = Cost()
         self._sources = house.sources_of(scope.run, job)
-        self.workspace = house.make_workspace(scope.run)
+        house.make_workspace(scope.run)
 
     @property
     def waiting(self) -> dict[str, tuple[str, int]]:
@@ -265,7 +265,7 @@ class LiveRun:
         attempt = self.failures.get((node.id, call.item), 0) + 1
 
         def effect(intent: Intent) -> Any:
-            values = handed_over(self.workspace, call.number, inputs)
+            values = handed_over(session.workspace, call.number, inputs)
             start = m.Start(
                 step=call.number, function=node.step, item=values.item, inputs=values.inputs, attempt=attempt,
                 params=node.params,

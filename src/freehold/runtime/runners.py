@@ -10,6 +10,7 @@ from freehold.base import BadInput
 from freehold.kernel.labels import Context
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
+from freehold.runtime.lanes import Lanes
 from freehold.runtime.session import Call, RunnerLost, Session, Take
 from freehold.wire import messages as m
 
@@ -35,6 +36,7 @@ class Runners:
         self._logged = 0
         self._releases = 0
         self._leaving: set[asyncio.Future[None]] = set()
+        self._lanes = Lanes(house.workspace(run))
 
     def idle(self) -> Session | None:
         """Return the runner with the least to do; None while the plan wants another one."""
@@ -57,10 +59,12 @@ class Runners:
             for lost in [session for session in self.sessions if session.lost is not None]:
                 self._leaving |= lost.under_way
                 self.sessions.remove(lost)
-            handle = await self._house.pool.take()
+            handle = await self._house.take_runner(self._job)
             session = Session(handle, self.context, self._take, self._progress, self._log)
             try:
-                message = self._house.load_message(self._run, self._job)
+                session.workspace = await self._lanes.give(handle)
+                known = str(session.workspace) if handle.sees_room else ""
+                message = self._house.load_message(self._job, known)
                 await session.load(message, self._house.load_timeout_s)
                 if self.version not in ("", session.version):
                     raise BadInput(

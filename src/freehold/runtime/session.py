@@ -7,6 +7,7 @@ protocol and ends it. CPU is read from the kernel's clock of the process, never 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from freehold.base import BadInput, FreeholdError, ProtocolError, Unavailable
@@ -24,9 +25,17 @@ class RunnerLost(Unavailable):
 
 
 class Handle(Protocol):
-    """A runner process as the pool hands it out."""
+    """A runner process as the pool hands it out; its ``room`` and what it knows of it are the pool's words."""
 
     pid: int
+    room: Path | None
+    sees_room: bool
+    exited: "asyncio.Future[Any]"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or was told to."""
+        ...
 
     def attach(
         self,
@@ -100,6 +109,8 @@ class Session:
         self.lost: FreeholdError | None = None
         self.steps: list[str] = []
         self.version = ""
+        self.workspace = Path()
+        self._greeted = False
         self._take = take
         self._progress = progress
         self._log = log
@@ -199,7 +210,10 @@ class Session:
                 self._log(message.text)
             elif kind is m.Loaded and not self._loaded.done():
                 self._loaded.set_result(message)
-            elif kind is not m.Hello:
+            elif kind is m.Hello and not self._greeted:
+                self._greeted = True
+                self.cpu_us()  # what it burnt to get ready is no step's
+            else:
                 raise ProtocolError(f"A runner sent {kind.__name__.lower()!r} out of turn.")
         if asked:
             self._begin(asked)

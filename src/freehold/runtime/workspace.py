@@ -92,15 +92,24 @@ def place_inside(folder: int, subfolder: str, name: str, data: bytes) -> str:
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(subfolder, 0o700, dir_fd=folder)
+        owner = os.fstat(folder).st_uid
         with _opened_folder(folder, subfolder) as target:
+            give_to_owner(target, owner)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=target)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with open(os.open(name, flags, 0o400, dir_fd=target), "wb") as file:
+                give_to_owner(file.fileno(), owner)
                 file.write(data)
     except OSError as error:
         raise _cannot_open(f"{subfolder}/{name}", error) from None
     return f"{subfolder}/{name}"
+
+
+def give_to_owner(descriptor: int, owner: int) -> None:
+    """Make an open file or folder that of the runner whose folder it lies in, where that is another user."""
+    if owner != os.geteuid():
+        os.fchown(descriptor, owner, owner)
 
 
 # ---- opening

@@ -21,6 +21,18 @@ def import_path() -> list[str]:
     return [entry for entry in sys.path if os.path.isabs(entry) and entry != "/" and os.path.exists(entry)]
 
 
+def refuse_hidden(mounts: Iterable[str], hidden: Iterable[str]) -> None:
+    """Raise BadInput where one of ``mounts`` holds one of ``hidden``."""
+    secrets = [os.path.realpath(folder) for folder in hidden]
+    for folder in mounts:
+        shown = next((secret for secret in secrets if _within(secret, os.path.realpath(folder))), None)
+        if shown is not None:
+            raise BadInput(
+                f"A runner that may read {folder} could read {shown} too.",
+                remedy="Put the pack into a folder of its own, outside of the estate and not above it.",
+            )
+
+
 def readable(mounts: Iterable[str], hidden: Iterable[str]) -> list[str]:
     """Return the folders and files that may be read, none beneath another, ``SYSTEM`` and ``EXTRA`` aside.
 
@@ -28,23 +40,16 @@ def readable(mounts: Iterable[str], hidden: Iterable[str]) -> list[str]:
     """
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     root = os.path.dirname(package)
+    given, secrets = [os.path.abspath(mount) for mount in mounts], list(hidden)
+    refuse_hidden(given, secrets)
     needed = [sys.base_prefix, sys.base_exec_prefix, sys.prefix, package]
     needed += [entry for entry in import_path() if entry != root]
-    given = [os.path.abspath(mount) for mount in mounts]
-    secrets = [os.path.realpath(folder) for folder in hidden]
-    for folder in given:
-        shown = next((secret for secret in secrets if _within(secret, os.path.realpath(folder))), None)
-        if shown is not None:
-            raise BadInput(
-                f"A runner that may read {folder} could read {shown} too.",
-                remedy="Put the pack into a folder of its own, outside of the estate and not above it.",
-            )
     found: list[str] = []
     for folder in sorted({*needed, *given}, key=len):
         if any(_within(folder, other) for other in (*found, *SYSTEM)) or not os.path.exists(folder):
             continue
-        if folder in given or not any(_within(secret, os.path.realpath(folder)) for secret in secrets):
-            found.append(folder)
+        refuse_hidden([folder], secrets)
+        found.append(folder)
     return found
 
 

@@ -112,7 +112,7 @@ class ThrowawayEstate:
         pins = Pins(rooms)
         tools = Toolbox(rooms, self.couriers, pins, Outbox(rooms, folder / "outbox"))
         house = House(
-            rooms, self.gate, self.pool, tools, pins, Records(rooms), folder, self._packs.__getitem__,
+            rooms, self.gate, lambda job: self.pool.take(), tools, pins, Records(rooms), folder, self._packs.__getitem__,
             lambda run, event: self.events.append((run, event)),
         )  # fmt: skip
         self.engine = Engine(self.kernel, house, self._policy, most=self.most_live)

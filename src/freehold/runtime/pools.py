@@ -1,0 +1,102 @@
+"""Runners behind the walls that a job needs: finds out once what this machine reaches, and keeps a pool a profile.
+
+Used by the daemon's composition root and by runs. A pack of the house needs no folder beside the interpreter's;
+one that a person added gets its own, read-only, and so a pool of its own: no pack reads another one's files.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from freehold.base import Unavailable
+from freehold.runtime.house import Pack
+from freehold.runtime.job import Job
+from freehold.runtime.pool import RunnerHandle, RunnerPool
+from freehold.sandbox import Level, Limits, Profile
+from freehold.sandbox.library import refuse_hidden
+from freehold.sandbox.probe import Reach, probe
+
+READY: Final = ".ready"
+"""Where in the folder of workspaces runners that wait for a run have theirs."""
+_MAX_POOLS: Final = 8
+
+
+class Pools:
+    """The runners of one estate. ``workspaces`` is the folder of its workspaces, ``hidden`` what none may see."""
+
+    def __init__(
+        self,
+        workspaces: Path,
+        packs: Callable[[str], Pack],
+        *,
+        none_allowed: Callable[[], bool] = lambda: False,
+        hidden: tuple[Path, ...] = (),
+        limits: Limits | None = None,
+        spare: int = 4,
+        log: Path | None = None,
+    ) -> None:
+        self._ready = workspaces / READY
+        self._packs = packs
+        self._none_allowed = none_allowed
+        self._hidden = tuple(str(folder) for folder in hidden)
+        self._limits = limits or Limits()
+        self._spare = spare
+        self._log = log
+        self._reach: asyncio.Task[Reach] | None = None
+        self._pools: dict[tuple[Level, tuple[str, ...]], RunnerPool] = {}
+        self._made = 0
+
+    async def reach(self) -> Reach:
+        """Return what this machine reaches; it is tried the first time and known after that."""
+        if self._reach is None:
+            self._reach = asyncio.ensure_future(asyncio.to_thread(probe))
+        return await asyncio.shield(self._reach)
+
+    @property
+    def known_reach(self) -> Reach | None:
+        """What was found out already, None where nobody has asked yet."""
+        return self._reach.result() if self._reach is not None and self._reach.done() else None
+
+    async def take(self, job: Job) -> RunnerHandle:
+        """Return a runner for a run of ``job``.
+
+        Raises Refused where the machine does not reach the level that the job needs, BadInput where its pack's
+        folder would show what is hidden, Unavailable where no runner can be started.
+        """
+        reach = await self.reach()
+        level = reach.require(job.sandbox, none_allowed=self._none_allowed())
+        folders = self._packs(job.pack).search_path
+        refuse_hidden(folders, self._hidden)
+        return await self._pool(level, folders).take()
+
+    async def stop(self) -> None:
+        """Kill every runner; nothing can be taken after this."""
+        for pool in self._pools.values():
+            await pool.stop()
+        if self._reach is not None:
+            await asyncio.wait([self._reach])
+        await asyncio.to_thread(shutil.rmtree, self._ready, ignore_errors=True)
+
+    def _pool(self, level: Level, folders: tuple[str, ...]) -> RunnerPool:
+        pool = self._pools.get((level, folders))
+        if pool is None:
+            if not self._made:
+                shutil.rmtree(self._ready, ignore_errors=True)  # of a daemon that was killed
+            self._let_go()
+            self._made += 1
+            rooms = "" if level is Level.NONE else str(self._ready / str(self._made))
+            profile = Profile(level, folders, rooms, self._hidden, self._limits)
+            pool = RunnerPool(profile, spare=self._spare, log=self._log)
+            self._pools[level, folders] = pool
+        return pool
+
+    def _let_go(self) -> None:
+        """Forget a pool that nobody uses when there are many, such as those of packs whose folder has moved."""
+        if len(self._pools) < _MAX_POOLS:
+            return
+        key = next((key for key, pool in self._pools.items() if not pool.in_use), None)
+        if key is None:
+            raise Unavailable("Too many packs are at work at once.", remedy="Try again when a run has ended.")
+        self._pools.pop(key).unload()
