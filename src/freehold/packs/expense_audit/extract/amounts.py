@@ -38,8 +38,8 @@ _SIGN = "|".join(sorted((re.escape(sign) for sign in SYMBOLS), key=len, reverse=
 _AMOUNT = re.compile(
     rf"(?<![0-9.,:/\-])(?:(?P<front>{_SIGN}|[RK][MNH]|S(?=\d))\s?[:.]?\s?)?"
     rf"(?P<minus>[-–]\s?)?(?:(?P<front2>{_SIGN})\s?)?"
-    rf"(?P<whole>\d{{1,3}}(?:[ ,.'’]\d{{3}})+|[{_DIGIT_LIKE}]{{1,7}}|(?=\.))"
-    rf"(?P<sep>\s?[.,·]\s?|\s)(?P<cents>[{_DIGIT_LIKE}]{{2}})(?P<after>-)?"
+    rf"(?P<whole>\d{{1,3}}(?:[ ,.'’]\d{{3}})+|(?-i:[{_DIGIT_LIKE}]{{1,7}})|(?=\.))"
+    rf"(?P<sep>\s?[.,·]\s?|\s)(?P<cents>(?-i:[{_DIGIT_LIKE}]{{2}}))(?P<after>-)?"
     rf"(?![0-9/:%]|[.,]\d)(?:\s?(?P<back>{_SIGN})(?![A-Za-z]))?",
     re.IGNORECASE,
 )
