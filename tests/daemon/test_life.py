@@ -126,10 +126,11 @@ def test_a_broken_estate_file_gets_a_sentence(estate: Estate, text: str, message
     assert caught.value.remedy
 
 
-def test_without_the_journal_s_key_it_does_not_start(estate: Estate) -> None:
-    (estate.keys / "journal.key").unlink()
-    with pytest.raises(BadInput, match="key"):
+def test_without_its_vault_it_does_not_start_and_makes_no_other(estate: Estate) -> None:
+    (estate.folder / "vault" / "sealed").unlink()
+    with pytest.raises(BadInput, match="journal's key and every secret"):
         start_daemon(estate)
+    assert not (estate.folder / "vault" / "sealed").exists()
 
 
 def test_an_estate_is_made_in_an_empty_folder_only(tmp_path: Path) -> None:

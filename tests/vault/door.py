@@ -36,7 +36,8 @@ class Door:
             told = channel.receive()
             if told.problem is not None:
                 raise error_of(told.problem)
-            return told.secret
+            secret: v.SecretView = told.secret
+            return secret
 
     async def set(self, name: str, value: str, *hosts: str, **content: Any) -> v.SecretView:
         return await self.ask("secrets.set", name, value, hosts=list(hosts), **content)

@@ -100,10 +100,10 @@ def test_a_full_disk_loses_nothing(safe: Safe, monkeypatch: pytest.MonkeyPatch) 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Unavailable, match="No space left"):
-        safe.rotate("crm-key", {}, b"another value", "anna")
-    monkeypatch.undo()
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(Unavailable, match="No space left"):
+            safe.rotate("crm-key", {}, b"another value", "anna")
     assert (safe.secrets()[0].version, opened_in(before).secrets()[0].version) == (1, 1)
 
 

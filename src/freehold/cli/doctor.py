@@ -151,10 +151,11 @@ def _private(estate: Estate) -> Iterator[Finding]:
     if loose:
         names = ", ".join(str(path) for path in loose[:3])
         yield Finding("keys", "bad", f"Others may read {names}.", f"Close them: chmod -R go= {estate.keys}")
-    elif not (estate.keys / "journal.key").exists():
+    elif not (estate.vault or (estate.folder / "vault").exists()):
         yield Finding(
-            "keys", "bad", "The journal's key is missing.", "Restore the folder `keys` from your copy."
-        )
+            "keys", "bad", "The vault is missing, and the journal's key with it.",
+            "Restore the folder `vault` from your copy.",
+        )  # fmt: skip
     else:
         yield Finding("keys", "good", f"only you can read them ({estate.keys})")
 

@@ -22,12 +22,16 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """One installation. ``store`` is the store's address; ``id`` is what signed statements name."""
+    """One installation. ``store`` is the store's address; ``id`` is what signed statements name.
+
+    ``vault`` is the socket of a vault that is a unit of its own, "" for one that the daemon starts.
+    """
 
     folder: Path
     id: str
     name: str
     store: str
+    vault: str = ""
 
     @property
     def socket(self) -> Path:
@@ -112,9 +116,15 @@ def _read(folder: Path, path: Path, values: dict[str, Any]) -> Estate:
             code="input.newer-version",
         )
     identifier, name, store = values.get("id"), values.get("name"), values.get("store", "")
-    if not isinstance(identifier, str) or not isinstance(name, str) or not isinstance(store, str):
+    vault = values.get("vault", "")
+    if (
+        not isinstance(identifier, str)
+        or not isinstance(name, str)
+        or not isinstance(store, str)
+        or not isinstance(vault, str)
+    ):
         raise BadInput(f"{path} lacks `id` or `name`.", remedy="Restore it from a copy.")
-    return Estate(folder, identifier, name, store or str(folder / "store"))
+    return Estate(folder, identifier, name, store or str(folder / "store"), vault)
 
 
 def make_estate(folder: Path, *, name: str, store: str = "") -> Estate:
@@ -168,7 +178,7 @@ def remove_estate(estate: Estate) -> None:
     """Remove an estate whose making failed halfway; only what `make_estate` and founding put there."""
     import shutil
 
-    for part in (*{part.split("/")[0] for part in FOLDERS}, "store", "checkpoints", "artifacts"):
+    for part in (*{part.split("/")[0] for part in FOLDERS}, "store", "checkpoints", "artifacts", "vault"):
         shutil.rmtree(estate.folder / part, ignore_errors=True)
     for path in (estate.folder / FILE_NAME, estate.lock):
         path.unlink(missing_ok=True)

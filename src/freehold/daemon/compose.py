@@ -11,9 +11,11 @@ from freehold.control.verbs.desk import Broadcast, Desk
 from freehold.control.verbs.joblist import JobList
 from freehold.control.verbs.people import PeopleVerbs
 from freehold.control.verbs.records import RecordVerbs
+from freehold.control.verbs.secrets import SecretVerbs
 from freehold.control.verbs.work import WorkVerbs
 from freehold.daemon.serve import Composition, Stop
-from freehold.kernel.kernel import Kernel, Place, open_kernel
+from freehold.daemon.vault import furnish, open_with_vault, vault_place
+from freehold.kernel.kernel import Kernel
 from freehold.runtime.caretaker import Caretaker
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.drops import Drops
@@ -27,22 +29,23 @@ from freehold.runtime.pins import Pins
 from freehold.runtime.pools import Pools
 from freehold.runtime.records import Records
 from freehold.runtime.toolbox import Toolbox
+from freehold.runtime.vault import Vault
 
 MAX_POLICY_BYTES = 256 * 1024
 
 _log = logging.getLogger("freehold.daemon")
 
 
-def place_of(estate: Estate) -> Place:
-    """Return where the kernel of ``estate`` lies."""
-    return Place(estate.folder, estate.id, estate.name, estate.store)
+async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Composition:
+    """Open ``estate`` and return its daemon, put together; runs that had not ended are taken up.
 
-
-async def compose(estate: Estate, stop: Stop) -> Composition:
-    """Open ``estate`` and return its daemon, put together; runs that had not ended are taken up."""
+    ``passphrase`` is a descriptor with the vault's, where a person typed it; the vault alone reads it.
+    """
     clock = SystemClock()
-    kernel = open_kernel(place_of(estate), clock)
     log = estate.log if estate.log.parent.is_dir() else None
+    vault = Vault(vault_place(estate), log=log)
+    kernel = await open_with_vault(estate, vault, clock, passphrase)
+    secrets = furnish(vault, kernel.rooms, log)
     shelf = Shelf(kernel.rooms.store)
     pools = Pools(
         estate.folder / "workspaces", shelf.find, hidden=(estate.folder,), log=log,
@@ -51,13 +54,15 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
     couriers = Couriers(log=log)
     broadcast = Broadcast()
     outbox = Outbox(kernel.rooms, estate.outbox)
-    house = _house(estate, kernel, pools, couriers, outbox, broadcast)
+    tools = Toolbox(kernel.rooms, couriers, Pins(kernel.rooms), outbox, secrets.bound)
+    house = _house(estate, kernel, pools, tools, broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
     forgetting = Forgetting(kernel.rooms, engine, house, outbox)
     try:
         await forgetting.resume()
     except BaseException:
         await kernel.close()
+        await vault.stop()
         raise
     jobs = JobList(estate, kernel.rooms.store)
     policies = _Policies(estate, engine)
@@ -79,10 +84,14 @@ async def compose(estate: Estate, stop: Stop) -> Composition:
         await caretaker.stop()
         await engine.close()
         await couriers.stop()
+        await secrets.brokered.stop()
         await pools.stop()
         await kernel.close()
+        await vault.stop()
 
-    return Composition(verbs(desk, forgetting), close)
+    return Composition(
+        verbs(desk, forgetting, SecretVerbs(desk, vault, secrets.bindings, secrets.brokered)), close
+    )
 
 
 class _Policies:
@@ -105,18 +114,14 @@ class _Policies:
         return current
 
 
-def _house(
-    estate: Estate, kernel: Kernel, pools: Pools, couriers: Couriers, outbox: Outbox, broadcast: Broadcast
-) -> House:
+def _house(estate: Estate, kernel: Kernel, pools: Pools, tools: Toolbox, broadcast: Broadcast) -> House:
     rooms = kernel.rooms
-    pins = Pins(rooms)
-    tools = Toolbox(rooms, couriers, pins, outbox)
     return House(
         rooms=rooms,
         gate=kernel.gate,
         take_runner=pools.take,
         tools=tools,
-        pin_room=pins,
+        pin_room=Pins(rooms),
         records=Records(rooms),
         folder=estate.folder,
         packs=Shelf(rooms.store).find,
@@ -124,10 +129,11 @@ def _house(
     )
 
 
-def verbs(desk: Desk, forgetting: Forgetting) -> Handlers:
+def verbs(desk: Desk, forgetting: Forgetting, secrets: SecretVerbs) -> Handlers:
     """Return the table of verbs over one desk."""
     handlers = Handlers()
-    WorkVerbs(desk).add_to(handlers)
+    WorkVerbs(desk, secrets.warnings).add_to(handlers)
+    handlers.add_all(secrets.table())
     handlers.add_all(PeopleVerbs(desk).table())
     handlers.add_all(CardVerbs(desk).table())
     handlers.add_all(RecordVerbs(desk, forgetting).table())

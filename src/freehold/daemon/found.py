@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from freehold.base import Clock, SystemClock
 from freehold.control.estate import Estate
-from freehold.daemon.compose import place_of
 from freehold.daemon.lock import DaemonLock
-from freehold.kernel.kernel import make_signer, open_kernel
+from freehold.daemon.vault import open_with_vault, vault_place
 from freehold.kernel.principals import Human
 from freehold.kernel.rights import EVERYTHING
+from freehold.runtime.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ async def _found(estate: Estate, founder: Founder, clock: Clock) -> None:
     lock = DaemonLock(estate.lock)
     lock.take()
     try:
-        make_signer(place_of(estate))
-        kernel = open_kernel(place_of(estate), clock)
+        vault = Vault(vault_place(estate))
+        kernel = await open_with_vault(estate, vault, clock)
         try:
             rooms, by = kernel.rooms, founder.slug
             human = Human(
@@ -54,5 +54,6 @@ async def _found(estate: Estate, founder: Founder, clock: Clock) -> None:
             await rooms.ledger.commit(rooms.rules.allow(by, EVERYTHING, by=by))
         finally:
             await kernel.close()
+            await vault.stop()
     finally:
         lock.release()

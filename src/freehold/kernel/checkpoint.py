@@ -9,13 +9,13 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from freehold.base import BadInput, Corrupt
-from freehold.kernel.merkle import HASH_SIZE
+from freehold.kernel.merkle import EMPTY_ROOT, HASH_SIZE
 
 _ED25519: Final = b"\x01"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -109,8 +109,32 @@ class JournalKey:
         return checkpoint
 
 
+class Signer(Protocol):
+    """Who signs checkpoints: the vault, or a key that is held here (in tests, and in tools without a vault)."""
+
+    @property
+    def key(self) -> JournalKey:
+        """The public half."""
+        ...
+
+    def first(self) -> Checkpoint:
+        """Return the checkpoint of an empty journal."""
+        ...
+
+    async def checkpoint(self, size: int, root: bytes) -> Checkpoint:
+        """Sign what is committed; raises Unavailable while it cannot be signed."""
+        ...
+
+
+def signed_by(key: JournalKey, size: int, root: bytes, signature: bytes) -> Checkpoint:
+    """Return the checkpoint that ``key`` signed elsewhere; raises Corrupt where the signature does not hold."""
+    text = _text(key.name, size, root)
+    line = base64.b64encode(key.id + signature).decode()
+    return key.open(f"{text}\n{_DASH}{key.name} {line}\n")
+
+
 class JournalSigner:
-    """The private half, held by the daemon. Never printed: ``secret_text`` is for its key file alone."""
+    """The private half, held here. Never printed: ``secret_text`` is for its key file alone."""
 
     def __init__(self, name: str, seed: bytes) -> None:
         try:
@@ -137,10 +161,23 @@ class JournalSigner:
             raise BadInput("The journal's signing key file is damaged.", remedy="Restore it from its copy.")
         return signer
 
+    @property
+    def seed(self) -> bytes:
+        """The private key, 32 bytes, for the vault to take over."""
+        return self._seed
+
     def secret_text(self) -> str:
         """Return the private key in the note's signer-key form."""
         data = base64.b64encode(_ED25519 + self._seed).decode()
         return f"PRIVATE+KEY+{self.key.name}+{self.key.id.hex()}+{data}\n"
+
+    def first(self) -> Checkpoint:
+        """Return the checkpoint of an empty journal."""
+        return self.sign(0, EMPTY_ROOT)
+
+    async def checkpoint(self, size: int, root: bytes) -> Checkpoint:
+        """Sign, as ``Signer`` has it."""
+        return self.sign(size, root)
 
     def sign(self, size: int, root: bytes) -> Checkpoint:
         """Sign that the journal has ``size`` entries and this root. Sign only what is committed."""

@@ -83,7 +83,7 @@ class Ledger:
                     remedy="Restore the folder `checkpoints` from its copy, or keep the journal as evidence.",
                     code="corrupt.checkpoint-missing",
                 )
-            self._keeper.keep_first(self._keeper.signer.sign(0, merkle.EMPTY_ROOT))
+            self._keeper.keep_first(self._keeper.signer.first())
         for entry in self._store.entries(max(0, size - _RECENT), size):
             self._last_us = max(self._last_us, body.decode(entry.draft.body)["at"])
 

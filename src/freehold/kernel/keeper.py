@@ -8,19 +8,20 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from freehold.base import Corrupt, StoreFailed
+from freehold.base import Corrupt, StoreFailed, Unavailable
 from freehold.kernel import files
-from freehold.kernel.checkpoint import Checkpoint, JournalSigner
+from freehold.kernel.checkpoint import Checkpoint, Signer
 from freehold.kernel.tree import Tree
 
 PACE_S: Final = 0.1
 HISTORY_PACE_S: Final = 60.0
+AGAIN_S: Final = 0.5
 
 
 class CheckpointKeeper:
     """Signs and keeps the checkpoints of one estate in ``folder`` (files ``latest`` and ``history``)."""
 
-    def __init__(self, folder: Path, signer: JournalSigner) -> None:
+    def __init__(self, folder: Path, signer: Signer) -> None:
         self._folder = folder
         self._signer = signer
         self._tree: Tree | None = None
@@ -30,8 +31,8 @@ class CheckpointKeeper:
         self._recorded = -1
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
-        self.failure: StoreFailed | None = None
-        """Why the newest checkpoint could not be kept, if so; tried again at the next commit."""
+        self.failure: Unavailable | None = None
+        """Why the newest checkpoint could not be signed or kept, if so; tried again at the next commit or before."""
 
     @property
     def latest(self) -> Checkpoint | None:
@@ -39,7 +40,7 @@ class CheckpointKeeper:
         return self._latest
 
     @property
-    def signer(self) -> JournalSigner:
+    def signer(self) -> Signer:
         """The estate's signer."""
         return self._signer
 
@@ -105,9 +106,15 @@ class CheckpointKeeper:
         return self._latest
 
     async def close(self) -> None:
-        """Flush, and plan nothing more."""
-        await self.flush()
-        self._stop_timer()
+        """Flush, and plan nothing more; what could not be signed now is signed after the next start."""
+        try:
+            await self.flush()
+        except StoreFailed:
+            raise
+        except Unavailable:
+            pass
+        finally:
+            self._stop_timer()
 
     def _bound(self) -> Tree:
         if self._tree is None:
@@ -137,16 +144,21 @@ class CheckpointKeeper:
         loop, tree = asyncio.get_running_loop(), self._bound()
         now_s = self._signed_s = loop.time()
         record = record or now_s - self._recorded_s >= HISTORY_PACE_S
-        checkpoint = self._signer.sign(tree.size, tree.root())
-        writing = self._writing = loop.create_task(self._write(checkpoint, record))
+        writing = self._writing = loop.create_task(self._write(tree.size, tree.root(), record))
         return writing
 
-    async def _write(self, checkpoint: Checkpoint, record: bool) -> None:
+    async def _write(self, size: int, root: bytes, record: bool) -> None:
         loop = asyncio.get_running_loop()
         try:
+            checkpoint = await self._signer.checkpoint(size, root)
             await loop.run_in_executor(None, self._keep, checkpoint, record)
         except StoreFailed as error:
             self.failure = error
+            return
+        except Unavailable as error:  # nobody can sign now: it is asked again
+            self.failure = error
+            if self._timer is None:
+                self._timer = loop.call_later(AGAIN_S, self._on_time)
             return
         finally:
             self._writing = None

@@ -12,7 +12,7 @@ from freehold.kernel import files
 from freehold.kernel.artifacts import Artifacts
 from freehold.kernel.budget import Budget
 from freehold.kernel.cards import Cards
-from freehold.kernel.checkpoint import JournalSigner
+from freehold.kernel.checkpoint import JournalSigner, Signer
 from freehold.kernel.envelopes import Envelopes
 from freehold.kernel.epoch import Epoch
 from freehold.kernel.freeze import Freezes
@@ -54,7 +54,7 @@ class Place:
 class Kernel:
     """One estate's kernel, open."""
 
-    def __init__(self, rooms: Rooms, gate: Gate, signer: JournalSigner, clock: Clock) -> None:
+    def __init__(self, rooms: Rooms, gate: Gate, signer: Signer, clock: Clock) -> None:
         self.rooms = rooms
         self.gate = gate
         self.signer = signer
@@ -105,16 +105,24 @@ def load_signer(place: Place) -> JournalSigner:
 
 
 def open_kernel(
-    place: Place, clock: Clock, *, commit_delay_s: float = 0.0, memo_size: int = MAX_MEMO
+    place: Place,
+    clock: Clock,
+    *,
+    signer: Signer | None = None,
+    sealing: bytes = b"",
+    commit_delay_s: float = 0.0,
+    memo_size: int = MAX_MEMO,
 ) -> Kernel:
     """Open an estate's kernel; raises what the store, the journal and the keys raise about their state.
 
+    ``signer`` is the vault, and ``sealing`` the key of the subjects' keys that it gave; without them the journal's
+    key is read from its file and the subjects' keys lie open.
     ``commit_delay_s`` and ``memo_size`` are for benchmarks: time put into every commit, decisions kept.
     """
-    signer = load_signer(place)
+    signer = signer or load_signer(place)
     tree = Tree()
     store = open_store(place.store, clock, tree, commit_delay_s=commit_delay_s)
-    keys = SubjectKeys(place.keys / "subjects")
+    keys = SubjectKeys(place.keys / "subjects", sealing)
     keys.load()
     keeper = CheckpointKeeper(place.folder / "checkpoints", signer)
     ledger = Ledger(store, keys, tree, keeper, clock)

@@ -32,6 +32,10 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "step.run": "step",
         "question.ask": "question",
         "noop": "tool",
+        "mailbox.fetch": "mailbox",
+        "mailbox.draft": "mailbox",
+        "git.fetch": "repository",
+        "git.push": "repository",
     }
 )
 
@@ -49,6 +53,10 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "step.run": "run step",
         "question.ask": "ask question",
         "noop": "do nothing with",
+        "mailbox.fetch": "read mailbox",
+        "mailbox.draft": "put a draft into mailbox",
+        "git.fetch": "fetch from repository",
+        "git.push": "push to repository",
     }
 )
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,6 +23,7 @@ from freehold.kernel.rights import http_target, mail_address
 from freehold.store.interface import Put
 
 _DOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_PLACE: Final = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+){0,7}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 MIN_RETENTION_DAYS: Final = 183
 
@@ -29,9 +31,9 @@ MIN_RETENTION_DAYS: Final = 183
 class EstateSettings(msgspec.Struct, frozen=True):
     """The values. Domains and hosts are lower case; a domain holds for itself and everything below it.
 
-    ``clearances`` says, by mail address, mail domain or host, the highest class that may be sent there;
-    whoever is not named is cleared for what its zone allows, and a foreign one for public data only.
-    ``sandbox_none`` says whether runners may work without walls where the machine has none.
+    ``clearances`` says, by mail address, mail domain or host, the highest class that may be sent there; of a host
+    also by tenant or repository (``example.com/acme/site``), where the longest that fits counts. Whoever is not
+    named is cleared for what its zone allows, and a foreign one for public data only.
     """
 
     presence: Literal["none", "passphrase"] = "passphrase"
@@ -152,7 +154,13 @@ class Settings:
             zone = Zone.PREMISES
         elif _under(host, (*self._now.own_domains, *self._now.partner_domains)):
             zone = Zone.PARTNER
-        return self._sink(zone, host, (host,))
+        places = _tenants(host, urlsplit(url).path)
+        named = next((place for place in places if place in self._now.clearances), host)
+        return self._sink(zone, named, (named,))
+
+    def on_premises(self, host: str) -> bool:
+        """Whether a host is one of the estate's own machines, whose address may be private."""
+        return _under(host.lower(), self._now.premises_hosts)
 
     def device_sink(self, name: str, *, consequential: bool = False) -> Sink:
         """Return a sink in the estate's own folder, such as an outbox or a source that is changed."""
@@ -175,6 +183,12 @@ def _all(sinks: list[Sink]) -> Sink:
     for sink in sinks[1:]:
         joined = joined.join(sink)
     return joined
+
+
+def _tenants(host: str, path: str) -> list[str]:
+    """Return what a request at ``path`` may be named by in clearances, from the narrowest to the host."""
+    parts = [part for part in path.split("/") if part][:8]
+    return ["/".join([host, *parts[:length]]) for length in range(len(parts), -1, -1)]
 
 
 def _under(name: str, domains: Iterable[str]) -> bool:
@@ -247,7 +261,10 @@ def _table(value: object) -> Mapping[str, object]:
 def _clearances(value: object) -> dict[str, Confidentiality]:
     found: dict[str, Confidentiality] = {}
     for key, word in _table(value).items():
-        who = mail_address(key).id if "@" in key else _domains([key])[0]
+        domain, slash, place = key.partition("/")
+        if slash and not _PLACE.fullmatch(place):
+            raise BadInput(f"{_shown(key)} is not a tenant.", remedy="Write it like example.org/acme/site.")
+        who = mail_address(key).id if "@" in key else _domains([domain])[0] + (f"/{place}" if slash else "")
         found[who] = parse_confidentiality(word)
     return found
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from freehold.base import BadInput, Corrupt, NotFound, Refused, canonical
 from freehold.kernel import files
-from freehold.kernel.sealing import KEY_SIZE, SubjectKey, forgotten
+from freehold.kernel.sealing import KEY_SIZE, NONCE_SIZE, SubjectKey, forgotten
 
 ESTATE: Final = "estate"
 """The subject of what concerns nobody in particular; it cannot be forgotten."""
@@ -21,6 +24,7 @@ ESTATE: Final = "estate"
 _MEMO: Final = 4_096
 _MAX_NAME: Final = 512
 _BLANK: Final = b"#"
+_SEALED: Final = "aes-256-gcm:"
 
 
 class _Kept(NamedTuple):
@@ -42,17 +46,20 @@ class SubjectKeys:
     """All subject keys of an estate. ``load`` reads them; anything else loads first where that was not done.
 
     Names look like ``employee:anna``, ``file:<sha256>``, ``estate``. They are personal and stand nowhere but
-    beside their key. Not for use by several threads (what it returns may be).
+    beside their key. With ``sealing`` (32 bytes, from the vault) names and keys are sealed where they lie, and what lay
+    open before is sealed when it is read. Not for use by several threads (what it returns may be).
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sealing: bytes = b"") -> None:
         self._folder = folder
+        self._cipher = AESGCM(sealing) if sealing else None
         self._kept: dict[str, _Kept] = {}
         self._ids: dict[str, str] = {}
         self._stones: dict[str, list[dict[str, Any]]] = {}  # digest of the name -> tombstones
         self._gone: set[str] = set()  # destroyed key ids
         self._barred: set[str] = set()  # digests of names that may not come back unasked
         self._secret = b""
+        self._bare: set[str] = set()  # files with lines that are not sealed yet
         self._loaded = False
         self._memo: dict[tuple[str, ...], SubjectKey] = {}
         self._recent: dict[str, SubjectKey] = {}
@@ -238,6 +245,7 @@ class SubjectKeys:
             self._load_stones()
             for path in sorted(self._folder.glob("*.keys")):
                 self._load_batch(path)
+            self._seal_open_ones()
         self._loaded = True
 
     def _load_secret(self) -> None:
@@ -247,8 +255,11 @@ class SubjectKeys:
                 raise Corrupt(
                     "The subjects' folder has lost its file `secret`.", remedy="Restore it from its copy."
                 )
-            files.replace(path, secrets.token_hex(KEY_SIZE).encode())
-        self._secret = bytes.fromhex(path.read_text())
+            files.replace(path, self._closed("secret", secrets.token_bytes(KEY_SIZE)).encode())
+        text = path.read_text()
+        self._secret = self._opened("secret", text)
+        if self._cipher is not None and not text.startswith(_SEALED):
+            files.replace(path, self._closed("secret", self._secret).encode())
 
     def _load_stones(self) -> None:
         path = self._folder / "forgotten"
@@ -280,7 +291,12 @@ class SubjectKeys:
     def _take(self, file: str, offset: int, line: bytes) -> None:
         try:
             record = canonical.decode(line)
-            identifier, name, key = record["id"], record["name"], bytes.fromhex(record["key"])
+            identifier = record["id"]
+            if "sealed" in record:
+                record |= canonical.decode(self._opened(identifier, record["sealed"]))
+            elif self._cipher is not None:
+                self._bare.add(file)
+            name, key = record["name"], bytes.fromhex(record["key"])
         except (BadInput, KeyError, TypeError, ValueError) as error:
             raise Corrupt(
                 f"The key file {file} is damaged at byte {offset}.", remedy="Restore it."
@@ -289,10 +305,13 @@ class SubjectKeys:
         self._ids[name] = identifier
 
     def _create(self, names: list[str]) -> None:
+        self._write([(secrets.token_hex(16), secrets.token_bytes(KEY_SIZE), name) for name in names])
+
+    def _write(self, keys: Iterable[tuple[str, bytes, str]]) -> None:
+        """Write keys (id, key, name) into one new file, durably."""
         file, lines, offset, kept = f"{secrets.token_hex(16)}.keys", [], 0, {}
-        for name in names:
-            identifier, key = secrets.token_hex(16), secrets.token_bytes(KEY_SIZE)
-            line = canonical.encode({"id": identifier, "key": key.hex(), "name": name})
+        for identifier, key, name in keys:
+            line = self._line(identifier, key, name)
             kept[identifier] = _Kept(name, key, file, offset, len(line))
             lines.append(line + b"\n")
             offset += len(line) + 1
@@ -300,6 +319,53 @@ class SubjectKeys:
             files.replace(self._folder / file, *lines)
         self._kept.update(kept)
         self._ids.update((item.name, identifier) for identifier, item in kept.items())
+
+    def _line(self, identifier: str, key: bytes, name: str) -> bytes:
+        plain = {"key": key.hex(), "name": name}
+        if self._cipher is None:
+            return canonical.encode({"id": identifier, **plain})
+        return canonical.encode(
+            {"id": identifier, "sealed": self._closed(identifier, canonical.encode(plain))}
+        )
+
+    def _closed(self, what: str, plain: bytes) -> str:
+        """Return ``plain`` as it is written: sealed where there is a key for that, else in digits."""
+        if self._cipher is None:
+            return plain.hex()
+        nonce = secrets.token_bytes(NONCE_SIZE)
+        return _SEALED + (nonce + self._cipher.encrypt(nonce, plain, _aad(what))).hex()
+
+    def _opened(self, what: str, text: str) -> bytes:
+        """Return what ``_closed`` was given; raises Corrupt where it cannot be opened."""
+        if not text.startswith(_SEALED):
+            return bytes.fromhex(text)
+        data = bytes.fromhex(text.removeprefix(_SEALED))
+        if self._cipher is None:
+            raise Corrupt(
+                "The subjects' keys are sealed, and the vault that opens them is not there.",
+                remedy="Start the daemon: it has the key from the vault.",
+                code="corrupt.sealed",
+            )
+        try:
+            return self._cipher.decrypt(data[:NONCE_SIZE], data[NONCE_SIZE:], _aad(what))
+        except InvalidTag as error:
+            raise Corrupt(
+                "The subjects' keys were altered, or belong to another vault.",
+                remedy="Restore the folders `keys` and `vault` from one copy.",
+                code="corrupt.sealed",
+            ) from error
+
+    def _seal_open_ones(self) -> None:
+        """Write sealed what was written before there was a vault, then destroy the open lines."""
+        bare, self._bare = self._bare, set()
+        again = [kept for kept in self._kept.items() if kept[1].file in bare]
+        if again:
+            self._write([(identifier, kept.key, kept.name) for identifier, kept in again])
+        for file in sorted(bare):
+            path = self._folder / file
+            files.overwrite_synced(path, 0, _BLANK * path.stat().st_size)
+            path.unlink()
+            files.sync_folder(self._folder)
 
     def _derive(self, set_id: str, members: tuple[str, ...]) -> SubjectKey:
         found = self._live.get(set_id)
@@ -313,6 +379,10 @@ class SubjectKeys:
 
     def _digest(self, name: str) -> str:
         return hashlib.blake2b(name.encode(), key=self._secret, digest_size=32).hexdigest()
+
+
+def _aad(what: str) -> bytes:
+    return f"freehold/subjects/v1\0{what}".encode()
 
 
 def _check_name(name: str) -> None:

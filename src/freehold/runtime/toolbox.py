@@ -6,7 +6,7 @@ names a tool and brings arguments; nothing else that it says is believed.
 
 import functools
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +21,16 @@ from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Record
 from freehold.kernel.tools import ArtifactView, EffectKind, Effector, Intent, Outcome, Tool
 from freehold.runtime import mail, web
+from freehold.runtime.asker import Asker as Asker
+from freehold.runtime.asker import Effect
+from freehold.runtime.bound import Bound
 from freehold.runtime.couriers import Couriers, Errand
 from freehold.runtime.job import Job
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
 from freehold.runtime.workspace import place_inside, read_inside
 from freehold.store.interface import Cost, Put
+from freehold.wire.messages import Delivered
 
 MAX_INLINE_BYTES: Final = 512 << 10
 MAX_FILE_BYTES: Final = 64 << 20
@@ -35,30 +39,18 @@ ONE: Final = Cost(actions=1)
 DONE: Final = Outcome("done", spent=ONE)
 
 
-class Asker:
-    """Who asks: the run's id, its job, its workspace, and the label of what the asking step was shown."""
-
-    __slots__ = ("job", "label", "run", "workspace")
-
-    def __init__(self, run: str, job: Job, workspace: Path, label: Label) -> None:
-        self.run = run
-        self.job = job
-        self.workspace = workspace
-        self.label = label
-
-
-Effect = Callable[[Asker, Intent], Awaitable[Outcome]]
-
-
 class Toolbox:
     """The built-in tools of one estate."""
 
-    def __init__(self, rooms: Rooms, couriers: Couriers, pins: Pins, outbox: Outbox) -> None:
+    def __init__(
+        self, rooms: Rooms, couriers: Couriers, pins: Pins, outbox: Outbox, bound: Bound | None = None
+    ) -> None:
         self._rooms = rooms
+        self._bound = bound
         self._couriers = couriers
         self._pins = pins
         self._outbox = outbox
-        self._tools = {tool.name: tool for tool in self._built_in()}
+        self._tools = {tool.name: tool for tool in [*self._built_in(), *(bound.tools() if bound else ())]}
         self._effects: dict[str, Effect] = {
             "artifact.put": self._put_artifact,
             "artifact.get": self._get_artifact,
@@ -68,6 +60,8 @@ class Toolbox:
             "question.ask": self._answered,
             "noop": self._noop,
         }
+        if bound is not None:
+            self._effects |= bound.effects(self)
 
     @property
     def names(self) -> frozenset[str]:
@@ -79,7 +73,7 @@ class Toolbox:
         if name == "mail.send":
             return self._mail_tool(job)
         if name == "http.request":
-            ask = functools.partial(self._deliver, job)
+            ask = functools.partial(self._ask_after, job)
             return web.tool(job, args, self._rooms.settings.http_sink, ask)
         return self._tools.get(name)
 
@@ -119,22 +113,24 @@ class Toolbox:
         data = intent.blob
         if data is None:
             data = self._from_workspace(asker, intent)
-        key = self._rooms.pen.key(asker.label)
+        media_type = str(intent.args.get("media_type", "application/octet-stream"))
+        value, write = self.keep(asker, asker.label, data, media_type, str(intent.args.get("name", "")))
+        return Outcome("done", encode_trusted(value), spent=ONE, writes=(write,))
+
+    def keep(
+        self, asker: Asker, label: Label, data: bytes, media_type: str, name: str
+    ) -> tuple[dict[str, Json], Put]:
+        """Keep contents as an artifact of the asker's run: what tells of it, and the document to commit with it."""
+        key = self._rooms.pen.key(label)
         address = self._rooms.artifacts.put(data, key)
-        value: dict[str, Json] = {
-            "id": address,
-            "name": str(intent.args.get("name", "")),
-            "media_type": str(intent.args.get("media_type", "application/octet-stream")),
-            "size": len(data),
-        }
-        place, label, meta = f"{asker.run}/{address}", asker.label, _sealed(key, value)
+        value: dict[str, Json] = {"id": address, "name": name, "media_type": media_type, "size": len(data)}
+        place, meta = f"{asker.run}/{address}", _sealed(key, value)
         before = self._rooms.store.document(ARTIFACTS, place)
         if before is not None:  # the same contents again: its label only rises, its name stays
             kept = decode(before.body)
             label, meta = label.join(self._rooms.pen.label(kept["label"], kept["set"])), kept["meta"]
         row = {"run": asker.run, "label": _public(label).encode(), "set": key.set_id, "meta": meta}
-        writes = (Put(ARTIFACTS, place, encode(row), asker.run),)
-        return Outcome("done", encode_trusted(value), spent=ONE, writes=writes)
+        return value, Put(ARTIFACTS, place, encode(row), asker.run)
 
     @staticmethod
     def _from_workspace(asker: Asker, intent: Intent) -> bytes:
@@ -218,6 +214,10 @@ class Toolbox:
         server = asker.job.mail
         if server is None:
             raise BadInput("The job names no mail server.")
+        if self._bound is not None and (
+            binding := self._bound.mail_server(asker.job, server.host, server.port)
+        ):
+            return await self._bound.send_mail(asker.job, binding, intent, self.held(asker.job, "mail.send"))
         request = {
             "sender": mail_address(server.sender).id,
             "recipients": mail.recipients(intent.args),
@@ -235,17 +235,40 @@ class Toolbox:
         return self._place((asker.job.name,), name, data, asker.label)
 
     async def _request(self, asker: Asker, intent: Intent) -> Outcome:
-        delivered = await self._deliver(asker.job, web.errand(intent))
+        delivered = await self._answer(asker.job, intent)
         label = Label(Integrity.STRANGER, Confidentiality.PUBLIC, (f"web:{web.host(intent.args)}",))
         return Outcome(
             delivered.status, encode(delivered.value), asker.label.join(label), ONE, delivered.message
         )
 
-    async def _deliver(self, job: Job, errand: Errand) -> Any:
+    async def _deliver(self, job: Job, errand: Errand) -> Delivered:
         """Have an errand carried out; one that had to wait for its turn does not begin under a freeze."""
-        freezes = self._rooms.freezes
-        held = functools.partial(freezes.reason, job.agent, job.name, errand.tool)
-        return await self._couriers.deliver(msgspec.structs.replace(errand, held=held))
+        private = self._rooms.settings.on_premises(errand.host) or errand.kind == "smtp"
+        held = self.held(job, errand.tool)
+        return await self._couriers.deliver(msgspec.structs.replace(errand, held=held, private=private))
+
+    async def _ask_after(self, job: Job, url: str, action: str) -> Delivered:
+        """Ask the other side what became of an action."""
+        return await self._send(job, action, web.Clean("GET", url, ((web.KEY_HEADER, action),), b"", ()))
+
+    async def _send(self, job: Job, action: str, request: web.Clean) -> Delivered:
+        """Make a request: with the secret of the binding that it falls under, else without any."""
+        binding = None if self._bound is None else self._bound.for_request(job, request.method, request.url)
+        if self._bound is None or binding is None:
+            return await self._deliver(job, web.errand(request))
+        return await self._bound.request(job, binding, action, request, self.held(job, "http.request"))
+
+    async def _answer(self, job: Job, intent: Intent) -> Delivered:
+        field = "" if self._bound is None else self._bound.field_for(job, intent.args)
+        request = web.clean(intent, field)
+        found = await self._send(job, intent.action, request)
+        if not request.stripped:
+            return found
+        return msgspec.structs.replace(found, value={**found.value, "stripped": list(request.stripped)})
+
+    def held(self, job: Job, tool: str) -> Callable[[], str | None]:
+        """Return what says why an effect that had to wait for its turn may not begin now."""
+        return functools.partial(self._rooms.freezes.reason, job.agent, job.name, tool)
 
     # ---- the rest ------------------------------------------------------------------------------------
 

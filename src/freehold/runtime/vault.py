@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from freehold.base import BadInput, FreeholdError, Refused, TimedOut, Unavailable
+from freehold.runtime.courier import as_descriptor
 from freehold.wire import child, permits
 from freehold.wire import messages as m
 from freehold.wire import vault as v
@@ -33,6 +34,7 @@ START_LIMIT_S: Final = 30.0
 ASK_LIMIT_S: Final = 30.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 5.0
+_END_S: Final = 3.0
 _FROM_VAULT: Final = m.decoder(v.FromVault)
 _log = logging.getLogger("freehold.runtime.vault")
 
@@ -43,8 +45,7 @@ Judge = Callable[[v.Judge], Awaitable[str]]
 class VaultPlace:
     """Where a vault lies: its own folder, the file with its passphrase, and the journal that it signs for.
 
-    ``socket`` is where it listens if it is a unit of its own; then it is not started here. ``adopt`` is a file with a
-    journal key from before there was a vault.
+    ``socket`` is where it listens if it is a unit of its own; then it is not started here.
     """
 
     folder: Path
@@ -52,7 +53,6 @@ class VaultPlace:
     estate: str
     origin: str
     unlock: str = "file"
-    adopt: Path | None = None
     socket: Path | None = None
 
 
@@ -118,12 +118,13 @@ class Vault:
 
     # ---- its life ------------------------------------------------------------------------------------------------
 
-    async def start(self, passphrase: int = -1) -> v.Awake:
+    async def start(self, passphrase: int = -1, *, adopt: bytes = b"") -> v.Awake:
         """Start it and return what it says of itself; raises what prevents it, in a sentence.
 
-        ``passphrase`` is a descriptor that a person's passphrase can be read from, passed on unread.
+        ``passphrase`` is a descriptor that a person's passphrase can be read from, passed on unread. ``adopt`` is a
+        journal key from before there was a vault, for one that is made now.
         """
-        self._launch(passphrase)
+        self._launch(passphrase, adopt)
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 await self._told.wait()
@@ -175,8 +176,9 @@ class Vault:
             self._channel.close()
         process = self._process
         if process is not None:
-            process.kill()
-            await asyncio.get_running_loop().run_in_executor(None, process.wait)
+            await asyncio.get_running_loop().run_in_executor(None, _end, process)
+            with contextlib.suppress(OSError):
+                (self._place.folder / "door.sock").unlink(missing_ok=True)
 
     # ---- asking --------------------------------------------------------------------------------------------------
 
@@ -219,10 +221,12 @@ class Vault:
 
     # ---- the process ---------------------------------------------------------------------------------------------
 
-    def _launch(self, passphrase: int = -1) -> None:
+    def _launch(self, passphrase: int = -1, adopt: bytes = b"") -> None:
         self._restart = None
         try:
-            ours = self._spawn(passphrase) if self._place.socket is None else _connect(self._place.socket)
+            ours = (
+                self._spawn(passphrase, adopt) if self._place.socket is None else _connect(self._place.socket)
+            )
         except (OSError, FreeholdError) as error:
             self.problem = error if isinstance(error, FreeholdError) else _not_started(error)
             self._told.set()
@@ -233,7 +237,7 @@ class Vault:
         )
         channel.start()
 
-    def _spawn(self, passphrase: int) -> socket.socket:
+    def _spawn(self, passphrase: int, adopt: bytes) -> socket.socket:
         place, root = self._place, os.geteuid() == 0
         _make_folder(place.folder, child.VAULT_UID if root else 0)
         ours, theirs = socket.socketpair()
@@ -247,8 +251,9 @@ class Vault:
                 passed["passphrase"] = _opened(stack, _passphrase_file(place.passphrase))
             elif passphrase < 0 and place.passphrase.exists():
                 passed["passphrase"] = _opened(stack, place.passphrase)
-            if place.adopt is not None and place.adopt.exists():
-                passed["adopt"] = _opened(stack, place.adopt)
+            if adopt:
+                passed["adopt"] = as_descriptor(adopt)
+                stack.callback(os.close, passed["adopt"])
             setup = {
                 "estate": place.estate, "origin": place.origin, "folder": str(place.folder), "parent": os.getpid(),
                 "owner_uid": os.geteuid(), "uid": child.VAULT_UID if root else 0, "unlock": place.unlock, **passed,
@@ -328,10 +333,21 @@ class Vault:
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
 
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a vault that has lost its daemon to end, or kill it."""
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def _make_folder(folder: Path, uid: int) -> None:
+    """Make the vault's folder; where it is another user's, give it and its files to that user."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    if uid and folder.stat().st_uid != uid:
-        os.chown(folder, uid, uid)
+    for path in (folder, folder / "sealed", folder / "sealed.before") if uid else ():
+        if path.exists() and path.lstat().st_uid != uid:
+            os.chown(path, uid, uid, follow_symlinks=False)
 
 
 def _passphrase_file(path: Path) -> Path:

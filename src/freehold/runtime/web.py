@@ -4,9 +4,10 @@ A request with a safe method is a read (and still a sink: its path and query lea
 only the owner knows: the job's ``params`` may say ``http_kinds: {"https://host": keyed}``; else it is ``once``.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 import msgspec
 
@@ -18,10 +19,19 @@ from freehold.kernel.tools import EffectKind, Intent, Outcome, Tool
 from freehold.runtime.couriers import Errand
 from freehold.runtime.job import Job
 from freehold.store.interface import Cost
+from freehold.wire.messages import Delivered
 
 SAFE: Final = frozenset({"GET", "HEAD"})
 IDEMPOTENT: Final = frozenset({"PUT", "DELETE"})
 KEY_HEADER: Final = "Idempotency-Key"
+_KEYS: Final = re.compile(
+    r"(?:.*[-_])?(?:authorization|authentication|cookie2?|api[-_]?key|subscription[-_]key|access[-_]?key|private[-_]key|"
+    r"token|secret|password|passwd|credentials?|signature|jwt|session[-_]?id|accept-encoding)",
+    re.IGNORECASE,
+)
+_PARAMETERS: Final = re.compile(
+    r"(?:key|auth|pwd|pass|sig|access[-_]?token|x-amz-.*|x-goog-.*)|" + _KEYS.pattern, re.IGNORECASE
+)
 _ONE: Final = Cost(actions=1)
 
 
@@ -53,16 +63,14 @@ def tool(
     job: Job,
     args: Mapping[str, Any],
     sink: Callable[[str, str], Sink],
-    deliver: Callable[[Errand], Awaitable[Any]],
+    ask_after: Callable[[str, str], Awaitable[Delivered]],
 ) -> Tool:
-    """Return ``http.request`` as it is for this job and this request."""
+    """Return ``http.request`` as it is for this job and this request; ``ask_after`` takes an address and an action."""
     method, url = str(args.get("method", "")), str(args.get("url", ""))
     kind, settle_s, ask = _kind(job, method, url)
 
     async def reconcile(intent: Intent) -> Outcome:
-        found = await deliver(
-            _errand("GET", _origin(url) + ask.replace("{action}", intent.action), {}, "", intent)
-        )
+        found = await ask_after(_origin(url) + ask.replace("{action}", intent.action), intent.action)
         if found.status != "done":
             return Outcome("unknown", message=found.message)
         status = found.value.get("status")
@@ -108,24 +116,54 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def errand(intent: Intent) -> Errand:
-    """Return the courier's errand for a request; its action's id goes along as the idempotency key."""
+class Clean(msgspec.Struct, frozen=True):
+    """A request without the keys that whoever asked brought along; ``stripped`` names them."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    stripped: tuple[str, ...]
+
+
+def clean(intent: Intent, field: str = "") -> Clean:
+    """Return a request as it may be sent: no key, cookie or token of the asker's, in headers or query.
+
+    ``field`` is the slot of a binding, which is nobody's to fill either. The action's id is the idempotency key.
+    """
     call = read_call(intent.args)
-    return _errand(call.method, call.url, call.headers, call.body, intent)
+    stripped = []
+    headers = []
+    for name, value in call.headers.items():
+        if _KEYS.fullmatch(name.strip()) or name.strip().lower() == field.lower():
+            stripped.append(f"header {name[:100]}")
+        elif name.lower() != KEY_HEADER.lower():
+            headers.append((name, value))
+    parts = urlsplit(call.url)
+    kept = []
+    for part in parts.query.split("&") if parts.query else ():
+        name = unquote_plus(part.partition("=")[0])
+        if _PARAMETERS.fullmatch(name) or (field and name.lower() == field.lower()):
+            stripped.append(f"parameter {name[:100]}")
+        else:
+            kept.append(part)
+    url = urlunsplit(parts._replace(query="&".join(kept)))
+    headers.append((KEY_HEADER, intent.action))
+    return Clean(call.method, url, tuple(headers), call.body.encode(), tuple(stripped))
 
 
-def _errand(method: str, url: str, headers: Mapping[str, str], body: str, intent: Intent) -> Errand:
-    parts = urlsplit(url)
+def errand(asked: Clean) -> Errand:
+    """Return the plain courier's errand for a request."""
+    parts = urlsplit(asked.url)
     tls = parts.scheme == "https"
-    kept = [[name, value] for name, value in headers.items() if name.lower() != KEY_HEADER.lower()]
     request = {
-        "method": method,
+        "method": asked.method,
         "host": parts.netloc,
         "path": (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-        "headers": [*kept, [KEY_HEADER, intent.action]],
+        "headers": [list(pair) for pair in asked.headers],
         "tls": tls,
     }
-    contents = {"body": body.encode()} if body else {}
+    contents = {"body": asked.body} if asked.body else {}
     return Errand(
         "http", parts.hostname or "", parts.port or (443 if tls else 80), "http.request", request, contents
     )

@@ -28,7 +28,7 @@ _LISTEN_FD: Final = 3
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to start. Numbers of descriptors are -1 where there is none; ``uid`` is whom to become, 0 for nobody else.
 
-    ``unlock`` says where a new vault's passphrase comes from, ``adopt`` is a file with a journal key to take over.
+    ``unlock`` says where a new vault's passphrase comes from, ``adopt`` brings a journal key to take over.
     """
 
     estate: str
@@ -124,6 +124,8 @@ def _now_us() -> int:
 
 def _read(descriptor: int) -> bytes:
     with open(descriptor, "rb") as file:
+        if file.seekable():
+            file.seek(0)
         return file.read(65_536)
 
 

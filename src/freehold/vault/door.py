@@ -39,6 +39,12 @@ def listen() -> socket.socket:
     return door
 
 
+def close() -> None:
+    """Take the door away."""
+    if os.path.lexists(DOOR):
+        os.unlink(DOOR)
+
+
 class Caller:
     """One person's connection; ``judge`` sends the daemon what is to be judged."""
 

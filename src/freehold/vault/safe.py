@@ -264,15 +264,6 @@ class Safe:
         """Return the public half of a signing key."""
         return self._signer(which).public_key().public_bytes_raw()
 
-    def adopt_journal_key(self, seed: bytes) -> None:
-        """Take over a journal key that lay in a file; raises Refused once checkpoints were signed with another."""
-        if len(seed) != 32:
-            raise BadInput(
-                "The journal's key is not an Ed25519 key of 32 bytes.", remedy="Restore it from its copy."
-            )
-        self._sealed.put(JOURNAL, seed)
-        self._sealed.write()
-
     def sign_checkpoint(self, origin: str, request: v.SignCheckpoint) -> str:
         """Return the signature (base64) over a checkpoint of this estate's journal."""
         root = base64.b64decode(request.root, validate=True)

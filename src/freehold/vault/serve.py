@@ -55,6 +55,7 @@ class Server:
                 for key, _ in self._selector.select():
                     key.data()
         listener.close()
+        door.close()
         self._channel.close()
 
     def _open(self, passphrase: bytes | None) -> None:

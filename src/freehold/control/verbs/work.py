@@ -1,6 +1,7 @@
 """Verbs on jobs and runs, the bill, and what the daemon says of itself."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -47,8 +48,9 @@ class _Run(msgspec.Struct, forbid_unknown_fields=True):
 class WorkVerbs:
     """The verbs, over one desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, more_warnings: Callable[[], list[str]]) -> None:
         self._desk = desk
+        self._more_warnings = more_warnings
         self._rooms = desk.rooms
         self._view = RunView(desk)
         self._list = desk.jobs
@@ -97,6 +99,7 @@ class WorkVerbs:
                 "The store cannot be written (a full disk, a lost connection): nothing new begins until it can; "
                 "it is tried every 2 s. Make room; what was accepted is safe. See logs/daemon.log"
             )
+        found += self._more_warnings()
         behind_us = self._desk.now_us() - self._desk.clock.now_us()
         if behind_us > 1_000_000:
             found.append(
