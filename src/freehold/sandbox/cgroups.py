@@ -6,6 +6,7 @@ starts, and goes when they are gone.
 
 import contextlib
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,6 +59,17 @@ class Groups:
             _write(memory / "memory.memsw.limit_in_bytes", str(limits.memory_bytes), optional=True)
             _write(pids / "pids.max", str(limits.processes))
         return group
+
+    def sweep(self) -> None:
+        """End what is left in groups whose maker has ended, named ``freehold-PID-NUMBER``, and remove them."""
+        for parent in self.parents:
+            for folder in parent.glob(f"{_NAME}-*-*"):
+                maker = folder.name.split("-")[1]
+                if maker.isdigit() and not _lives(maker):
+                    with contextlib.suppress(OSError, ValueError):
+                        for line in (folder / "cgroup.procs").read_text().split():
+                            os.kill(int(line), signal.SIGKILL)
+                        folder.rmdir()
 
 
 def find_groups(root: Path = _ROOT, own: str = "") -> Groups | None:
@@ -118,6 +130,15 @@ def _usable(groups: Groups) -> bool:
         return os.waitpid(child, 0)[1] == 0
     finally:
         group.remove()
+
+
+def _lives(pid: str) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _write(path: Path, text: str, *, optional: bool = False) -> None:

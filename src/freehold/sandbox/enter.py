@@ -73,5 +73,5 @@ def main() -> int:
     try:
         return run(profile, keep, sys.argv[3:])
     except FreeholdError as error:
-        print(error, file=sys.stderr)
+        print(error.message, file=sys.stderr)
         return CANNOT

@@ -69,12 +69,14 @@ class Sandbox:
         profile = self.profile
         if profile.level is Level.NONE:
             return
+        if self._groups is not None:
+            self._groups.sweep()
         self._filter = seccomp.program(landlock=profile.level is Level.LANDLOCK)
         self._readable = library.readable(profile.mounts, profile.hidden)
         if profile.level is Level.NAMESPACES:
             program = bubblewrap.find()
             if program is None:
-                raise Unavailable("bubblewrap (bwrap) is not installed.", remedy="apt-get install bubblewrap")
+                raise Unavailable("bubblewrap (bwrap) is not installed", remedy="apt-get install bubblewrap")
             self._program = program
         if os.geteuid() == 0:
             self._open_up()
@@ -87,8 +89,8 @@ class Sandbox:
             kernel.open_up(needed)
         except OSError as error:
             raise Unavailable(
-                f"Users of their own cannot reach {next(filter(kernel.closed_above, needed), needed[0])}, "
-                f"and this root may not mount it for them ({error.strerror}).",
+                f"users of their own cannot reach {next(filter(kernel.closed_above, needed), needed[0])}, "
+                f"and this root may not mount it for them ({error.strerror})",
                 remedy="Let others walk through the folders above it, or run Freehold without root.",
             ) from error
 

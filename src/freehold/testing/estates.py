@@ -21,7 +21,7 @@ from freehold.kernel.rooms import Rooms
 from freehold.kernel.rules import MAX_MEMO
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.engine import MAX_LIVE, Engine, RunDocument
-from freehold.runtime.house import House, Pack
+from freehold.runtime.house import House, Pack, load_message
 from freehold.runtime.job import Budgets, Job, Limits, Mail
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
@@ -37,7 +37,11 @@ SYNTHETIC = Pack("synthetic", "freehold.testing.synthetic:pack")
 
 
 class ThrowawayEstate:
-    """One estate in ``folder``; ``open`` it in a running loop, ``close`` it at the end."""
+    """One estate in ``folder``; ``open`` it in a running loop, ``close`` it at the end.
+
+    ``most_live`` bounds its live runs; ``loads`` names the pack that warm runners have loaded, where all its jobs are
+    that pack's. Both count when set before ``open``.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class ThrowawayEstate:
         self.place = Place(folder, ESTATE, "Throw-away", store or str(folder / "store"))
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.most_live = MAX_LIVE
+        self.loads = ""
         self._clock = clock or SystemClock()
         self._delay_s = commit_delay_s
         self._memo_size = memo_size
@@ -107,12 +112,14 @@ class ThrowawayEstate:
 
     def _build(self) -> None:
         folder, rooms = self.place.folder, self.rooms
-        self.pool = RunnerPool(spare=self._spare)
+        loads = load_message(self._packs[self.loads]) if self.loads else None
+        self.pool = RunnerPool(spare=self._spare, loads=loads)
         self.couriers = Couriers()
         pins = Pins(rooms)
         tools = Toolbox(rooms, self.couriers, pins, Outbox(rooms, folder / "outbox"))
         house = House(
-            rooms, self.gate, lambda job: self.pool.take(), tools, pins, Records(rooms), folder, self._packs.__getitem__,
+            rooms, self.gate, lambda job: self.pool.take(), tools, pins, Records(rooms), folder,
+            self._packs.__getitem__,
             lambda run, event: self.events.append((run, event)),
         )  # fmt: skip
         self.engine = Engine(self.kernel, house, self._policy, most=self.most_live)
