@@ -2,8 +2,10 @@
 
 One run of 100 steps in sequence, and 200 runs of 10 steps at 32 at once; every step returns a small JSON
 value. A step of Freehold crosses a process border twice, is judged, and is journaled twice; the time is that of
-whole runs: start, pack, plan, steps, end. Then: what it takes to take up a run of 10,000 finished steps, and
-the memory of a wide fan-out. LangGraph comes from ``requirements/bench.lock``.
+whole runs: start, plan, steps, end. Runners of a filled pool have loaded the pack while they waited, as those of a
+pack that ships with Freehold do; ``cold`` has fork server, runners and pack inside of the time. Then: what it takes
+to take up a run of 10,000 finished steps, and the memory of a wide fan-out. LangGraph comes from
+``requirements/bench.lock``.
 
     python bench/runtime.py [--json FILE] [--rounds N] [--langgraph PYTHON]
 """
@@ -91,6 +93,7 @@ async def steps_per_s(folder: Path, python: str, rounds: int) -> Report:
     """Measure both in turns and return medians, with the median of the rounds' ratios."""
     peer = Peer(python, folder)
     estate = ThrowawayEstate(folder / "estate", spare=0)
+    estate.loads = "synthetic"
     estate.place.folder.mkdir()
     await estate.open()
     long = synthetic_job({"shape": "chain", "steps": LONG})

@@ -14,7 +14,7 @@ from freehold.testing.http import HttpServer
 from freehold.testing.processes import alive, children, until
 from freehold.wire import child
 from freehold.wire import messages as m
-from tests.runner.conftest import Peer, value
+from tests.runner.conftest import PACKS, Peer, value
 
 
 async def test_a_warm_runner_is_handed_out_without_a_wait_and_replaced(pool: RunnerPool) -> None:
@@ -30,6 +30,20 @@ async def test_a_warm_runner_is_handed_out_without_a_wait_and_replaced(pool: Run
 async def test_the_pool_is_filled_up_again_in_the_background(pool: RunnerPool) -> None:
     await pool.take()
     await until(lambda: pool.warm == 1)
+
+
+async def test_a_warm_runner_has_loaded_its_pack_and_works_in_the_folder_of_the_run_that_takes_it(
+    tmp_path: Path,
+) -> None:
+    pool = RunnerPool(spare=1, loads=m.Load("a pack", "sample_pack:pack", [str(PACKS)], "", {}))
+    await pool.fill()
+    handle = await pool.take()
+    assert handle.has_loaded
+    peer = Peer(handle)
+    peer.send(m.Enter(str(tmp_path)))
+    assert value(await peer.run(1, "where")) == [str(tmp_path), str(tmp_path)]
+    assert [type(said) for said in peer.said[:2]] == [m.Hello, m.Loaded]
+    await pool.stop()
 
 
 async def test_a_killed_runner_is_reported_with_its_cpu(pool: RunnerPool, tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ class Runner:
                     task.cancel()
             elif kind is m.Load:
                 self._load(message)
+            elif kind is m.Enter:
+                self._enter(message.workspace)
             else:
                 self.channel.close()
 
@@ -134,9 +136,7 @@ class Runner:
             raise ProtocolError("A runner loads one pack, once.")
         begun = time.process_time_ns()
         try:
-            if load.workspace:
-                self._workspace = Path(load.workspace)
-            os.chdir(self._workspace)
+            self._enter(load.workspace)
             sys.path[:0] = load.search_path
             module, _, attribute = load.entry.partition(":")
             self._pack = find_pack(importlib.import_module(module), attribute or "pack", load.entry)
@@ -146,6 +146,12 @@ class Runner:
             return
         spent = (time.process_time_ns() - begun) // 1_000
         self.channel.send(m.Loaded(self._pack.version, sorted(self._pack.steps), cpu_us=spent))
+
+    def _enter(self, workspace: str) -> None:
+        """Make a folder the working one; "" stands for the one that the process was made with."""
+        if workspace:
+            self._workspace = Path(workspace)
+        os.chdir(self._workspace)
 
     # ---- steps
 

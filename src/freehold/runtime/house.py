@@ -45,6 +45,11 @@ class Pack(msgspec.Struct, frozen=True):
     search_path: tuple[str, ...] = ()
 
 
+def load_message(pack: Pack, workspace: str = "") -> m.Load:
+    """Return what has a runner load ``pack``; ``workspace`` "" is the folder that it was made with."""
+    return m.Load(pack.name, pack.entry, list(pack.search_path), workspace, {})
+
+
 def _step(args: Mapping[str, Json]) -> tuple[Resource, ...]:
     name = str(args["step"])
     return (Resource("step", name, name),)
@@ -121,12 +126,8 @@ class House:
         }  # fmt: skip
 
     def load_message(self, job: Job, workspace: str) -> m.Load:
-        """Return what a runner is told first; ``workspace`` "" is the folder that it was made with."""
-        pack = self.packs(job.pack)
-        return m.Load(
-            pack=pack.name, entry=pack.entry, search_path=list(pack.search_path),
-            workspace=workspace, sources={},
-        )  # fmt: skip
+        """Return what a runner of ``job`` is told first."""
+        return load_message(self.packs(job.pack), workspace)
 
     def read_plan(self, data: bytes | msgspec.Raw, job: Job, steps: Collection[str] | None) -> Plan:
         """Return the validated plan of a job; ``steps`` None for one that was validated before."""

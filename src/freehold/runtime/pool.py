@@ -20,7 +20,7 @@ import msgspec
 
 from freehold.base import FreeholdError, ProtocolError, Unavailable
 from freehold.sandbox import Level, Profile
-from freehold.wire import child
+from freehold.wire import child, frames
 from freehold.wire import messages as m
 from freehold.wire.channel import Channel
 
@@ -29,6 +29,9 @@ _FROM_FORKSERVER: Final = m.decoder(m.FromForkserver)
 _MODULE: Final = "freehold.runner.forkserver"
 _FORKS_PER_MESSAGE: Final = 64
 _REFILL_DELAY_S: Final = 0.01
+_LOOK_AGAIN_S: Final = 0.01
+_PEEKED: Final = 1 << 16
+_LOADED: Final = b'{"m":"loaded"'
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 2.0
 
@@ -66,6 +69,8 @@ class RunnerHandle:
         self._kill = kill
         self._killed = False
         self._channel: Channel | None = None
+        self.loads: m.Load | None = None
+        """The pack that it was told to load before anybody took it."""
 
     def attach(
         self,
@@ -82,6 +87,21 @@ class RunnerHandle:
             raise Unavailable("The runner has ended.")
         self._channel = Channel(self._socket, _FROM_RUNNER, on_messages, on_closed, max_buffered=max_buffered)
         self._channel.start()
+
+    def load(self, message: m.Load) -> None:
+        """Have it load a pack while it waits for a run; what it says of that is read when it is taken."""
+        self._socket.sendall(frames.pack(m.encode(message)))
+        self.loads = message
+
+    @property
+    def has_loaded(self) -> bool:
+        """Whether it has said, before anybody took it, what became of loading its pack; or has ended."""
+        try:
+            return _LOADED in self._socket.recv(_PEEKED, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def send(self, message: m.Message) -> None:
         """Send it a message; dropped when it is gone."""
@@ -136,7 +156,10 @@ class _Server:
 
 
 class RunnerPool:
-    """Hands out runners of one profile; ``spare`` of them are kept warm while there is work."""
+    """Hands out runners of one profile; ``spare`` of them are kept warm while there is work.
+
+    Where all of them are for one pack that does not change, ``loads`` has them load it while they wait.
+    """
 
     def __init__(
         self,
@@ -145,8 +168,10 @@ class RunnerPool:
         spare: int = 4,
         idle_s: float = 60.0,
         log: Path | None = None,
+        loads: m.Load | None = None,
     ) -> None:
         self.profile = profile or Profile()
+        self._loads = loads
         self._spare = spare
         self._idle_s = idle_s
         self._log = log
@@ -176,9 +201,11 @@ class RunnerPool:
         return self._server.process.pid if self._server is not None else None
 
     async def fill(self, count: int | None = None) -> None:
-        """Have ``count`` (else ``spare``) warm runners and wait until they are forked."""
+        """Have ``count`` (else ``spare``) warm runners and wait until they are forked and have loaded their pack."""
         self._fork((self._spare if count is None else count) - len(self._warm))
         await self._forked(list(self._warm))
+        while self._loads is not None and not all(handle.has_loaded for handle in self._warm):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_AGAIN_S)
         self._watch_idle()
 
     async def take(self) -> RunnerHandle:
@@ -245,6 +272,8 @@ class RunnerPool:
                     handle = RunnerHandle(self._numbers, ours, self._kill_one, self.profile)
                     self._live[handle.number] = handle
                     self._warm.append(handle)
+                    if self._loads is not None:
+                        handle.load(self._loads)
             except OSError as error:
                 self._lost(range(first, self._numbers + 1))
                 raise Unavailable(f"No further runner can be started: {error.strerror}.") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from freehold.base import Unavailable
-from freehold.runtime.house import Pack
+from freehold.runtime.house import Pack, load_message
 from freehold.runtime.job import Job
 from freehold.runtime.pool import RunnerHandle, RunnerPool
 from freehold.sandbox import Level, Limits, Profile
@@ -45,7 +45,7 @@ class Pools:
         self._spare = spare
         self._log = log
         self._reach: asyncio.Task[Reach] | None = None
-        self._pools: dict[tuple[Level, tuple[str, ...]], RunnerPool] = {}
+        self._pools: dict[tuple[Level, tuple[str, ...], str], RunnerPool] = {}
         self._made = 0
 
     async def reach(self) -> Reach:
@@ -67,9 +67,9 @@ class Pools:
         """
         reach = await self.reach()
         level = reach.require(job.sandbox, none_allowed=self._none_allowed())
-        folders = self._packs(job.pack).search_path
-        refuse_hidden(folders, self._hidden)
-        return await self._pool(level, folders).take()
+        pack = self._packs(job.pack)
+        refuse_hidden(pack.search_path, self._hidden)
+        return await self._pool(level, pack).take()
 
     async def stop(self) -> None:
         """Kill every runner; nothing can be taken after this."""
@@ -79,8 +79,11 @@ class Pools:
             await asyncio.wait([self._reach])
         await asyncio.to_thread(shutil.rmtree, self._ready, ignore_errors=True)
 
-    def _pool(self, level: Level, folders: tuple[str, ...]) -> RunnerPool:
-        pool = self._pools.get((level, folders))
+    def _pool(self, level: Level, pack: Pack) -> RunnerPool:
+        """Return the pool for a pack; one that ships with Freehold does not change, and is loaded beforehand."""
+        folders = pack.search_path
+        key = (level, folders, "" if folders else pack.name)
+        pool = self._pools.get(key)
         if pool is None:
             if not self._made:
                 shutil.rmtree(self._ready, ignore_errors=True)  # of a daemon that was killed
@@ -88,8 +91,9 @@ class Pools:
             self._made += 1
             rooms = "" if level is Level.NONE else str(self._ready / str(self._made))
             profile = Profile(level, folders, rooms, self._hidden, self._limits)
-            pool = RunnerPool(profile, spare=self._spare, log=self._log)
-            self._pools[level, folders] = pool
+            loads = None if folders else load_message(pack)
+            pool = RunnerPool(profile, spare=self._spare, log=self._log, loads=loads)
+            self._pools[key] = pool
         return pool
 
     def _let_go(self) -> None:

@@ -28,6 +28,7 @@ class Handle(Protocol):
     """A runner process as the pool hands it out; its ``room`` and what it knows of it are the pool's words."""
 
     pid: int
+    loads: m.Load | None
     room: Path | None
     sees_room: bool
     exited: "asyncio.Future[Any]"
@@ -126,8 +127,11 @@ class Session:
     # ---- asking the runner
 
     async def load(self, message: m.Load, timeout_s: float) -> None:
-        """Have the pack imported; raises BadInput with its one sentence when it cannot be."""
-        self.handle.send(message)
+        """Have the pack imported, or already so while it waited; raises BadInput with its one sentence if it cannot."""
+        if self.handle.loads is None:
+            self.handle.send(message)
+        elif message.workspace:
+            self.handle.send(m.Enter(message.workspace))
         try:
             async with asyncio.timeout(timeout_s):
                 loaded = await asyncio.shield(self._loaded)

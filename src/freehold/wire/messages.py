@@ -41,6 +41,12 @@ class Load(Message, frozen=True, tag="load"):
     sources: dict[str, str]
 
 
+class Enter(Message, frozen=True, tag="enter"):
+    """Work in this folder from now on: to a runner that had its pack before it had a run."""
+
+    workspace: str
+
+
 class MakePlan(Message, frozen=True, tag="make_plan"):
     """Ask the pack's planner for a plan; ``job`` is the job's trusted view."""
 
@@ -208,7 +214,7 @@ class Exited(Message, frozen=True, tag="exited"):
     max_rss_kb: int = 0
 
 
-ToRunner = Load | MakePlan | Start | Answer | Cancel | Bye
+ToRunner = Load | Enter | MakePlan | Start | Answer | Cancel | Bye
 FromRunner = Hello | Loaded | Perform | Progress | Log | Finished | Failed
 ToCourier = Deliver | Bye
 FromCourier = Hello | Delivered
