@@ -23,6 +23,13 @@ def status(desk: Desk) -> None:
     desk.show(value, _words)
 
 
+def _vault(state: dict[str, Any]) -> str:
+    if not state.get("serves"):
+        return "does not serve"
+    secrets = words.plural(state["secrets"], "secret")
+    return f"{secrets}; opened by {state['unlocked_by']};\n{state['pages']}"
+
+
 def _words(value: dict[str, Any]) -> str:
     if not value["running"]:
         return f"The daemon of {value['estate']} ({value['folder']}) does not run. Start it: freehold up"
@@ -31,6 +38,7 @@ def _words(value: dict[str, Any]) -> str:
         ("estate", f"{value['estate']} in {value['folder']}"),
         ("daemon", f"version {value['version']}, process {value['pid']}, up for {words.ago(value['up_us'])}"),
         ("presence", value.get("presence")),
+        ("sandbox", value.get("sandbox")),
         ("people", words.plural(value.get("humans", 0), "human")),
         ("agents", words.plural(value.get("agents", 0), "agent")),
         ("runs", ", ".join(f"{count:,} {state}" for state, count in runs.items()) or "none yet"),
@@ -39,6 +47,7 @@ def _words(value: dict[str, Any]) -> str:
             words.plural(value.get("cards", 0), "card") + (": freehold inbox" if value.get("cards") else ""),
         ),
         ("frozen", "\n".join(f"{item['scope']}: {item['why']}" for item in value.get("frozen", []))),
+        ("vault", _vault(value.get("vault", {}))),
         ("journal", f"{value.get('journal', 0):,} entries"),
     ]
     said += [("warning", text) for text in value.get("warnings", [])]

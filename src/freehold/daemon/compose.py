@@ -68,7 +68,8 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     policies = _Policies(estate, engine)
     desk = Desk(
         estate=estate, kernel=kernel, engine=engine, house=house, shelf=shelf, jobs=jobs,
-        clock=clock, started_us=clock.now_us(), stop=stop.set, policy_now=policies.now, broadcast=broadcast,
+        clock=clock, started_us=clock.now_us(), stop=stop.set, policy_now=policies.now, sandbox=pools.words,
+        broadcast=broadcast,
     )  # fmt: skip
     drops = Drops(kernel.rooms, engine, clock, jobs.watched)
     caretaker = Caretaker(kernel, engine, policies.now)
@@ -132,7 +133,7 @@ def _house(estate: Estate, kernel: Kernel, pools: Pools, tools: Toolbox, broadca
 def verbs(desk: Desk, forgetting: Forgetting, secrets: SecretVerbs) -> Handlers:
     """Return the table of verbs over one desk."""
     handlers = Handlers()
-    WorkVerbs(desk, secrets.warnings).add_to(handlers)
+    WorkVerbs(desk, secrets).add_to(handlers)
     handlers.add_all(secrets.table())
     handlers.add_all(PeopleVerbs(desk).table())
     handlers.add_all(CardVerbs(desk).table())

@@ -49,7 +49,6 @@ class SecretVerbs:
         """Return the verbs by name."""
         return {
             "secrets.list": self._list, "secrets.bind": self._bind, "secrets.unbind": self._unbind,
-            "secrets.status": self._status,
         }  # fmt: skip
 
     def warnings(self) -> list[str]:
@@ -72,16 +71,17 @@ class SecretVerbs:
                 found.append(f"The secret {secret.name} {when}: freehold secrets rotate {secret.name}")
         return found
 
-    async def _status(self, call: Call) -> dict[str, Any]:
-        call.read(Nothing)
+    def stated(self) -> dict[str, Any]:
+        """Return what is stated of the vault: whether it serves, what opens it, what of it is locked in memory."""
         awake = self._vault.awake
         return {
             "serves": awake is not None, "unlocked_by": awake.unlocked_by if awake else "",
-            "pages": awake.pages if awake else "", "warnings": self.warnings(), "pid": self._vault.pid,
+            "pages": awake.pages if awake else "", "pid": self._vault.pid, "secrets": len(self._vault.secrets),
         }  # fmt: skip
 
     async def _list(self, call: Call) -> dict[str, Any]:
-        state = await self._status(call)
+        call.read(Nothing)
+        state = {**self.stated(), "warnings": self.warnings()}
         secrets = [msgspec.to_builtins(secret) for secret in self._vault.secrets]
         return {
             **state,

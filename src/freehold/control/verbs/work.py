@@ -1,7 +1,6 @@
 """Verbs on jobs and runs, the bill, and what the daemon says of itself."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from freehold.control.server import Call, Handler, Handlers
 from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
 from freehold.control.verbs.joblist import JOBS
 from freehold.control.verbs.runview import RunView
+from freehold.control.verbs.secrets import SecretVerbs
 from freehold.kernel.change import Change, Note
 from freehold.kernel.labels import Zone
 from freehold.kernel.limits import cost_row
@@ -48,9 +48,9 @@ class _Run(msgspec.Struct, forbid_unknown_fields=True):
 class WorkVerbs:
     """The verbs, over one desk."""
 
-    def __init__(self, desk: Desk, more_warnings: Callable[[], list[str]]) -> None:
+    def __init__(self, desk: Desk, secrets: SecretVerbs) -> None:
         self._desk = desk
-        self._more_warnings = more_warnings
+        self._secrets = secrets
         self._rooms = desk.rooms
         self._view = RunView(desk)
         self._list = desk.jobs
@@ -84,12 +84,12 @@ class WorkVerbs:
         return {
             "estate": estate.name, "folder": str(estate.folder), "id": estate.id, "version": __version__,
             "pid": os.getpid(), "up_us": self._desk.clock.now_us() - self._desk.started_us,
-            "presence": _presence_words(rooms.settings.now.presence),
+            "presence": _presence_words(rooms.settings.now.presence), "sandbox": self._desk.sandbox(),
             "humans": sum(1 for human in rooms.registry.humans() if human.status == "active"),
             "agents": sum(1 for agent in rooms.registry.agents() if agent.status == "active"),
             "runs": counts, "cards": len(rooms.cards.waiting(self._desk.now_us())),
             "frozen": [msgspec.to_builtins(frozen) for frozen in rooms.freezes.all()],
-            "journal": rooms.ledger.size, "warnings": self._warnings(),
+            "journal": rooms.ledger.size, "vault": self._secrets.stated(), "warnings": self._warnings(),
         }  # fmt: skip
 
     def _warnings(self) -> list[str]:
@@ -99,7 +99,7 @@ class WorkVerbs:
                 "The store cannot be written (a full disk, a lost connection): nothing new begins until it can; "
                 "it is tried every 2 s. Make room; what was accepted is safe. See logs/daemon.log"
             )
-        found += self._more_warnings()
+        found += self._secrets.warnings()
         behind_us = self._desk.now_us() - self._desk.clock.now_us()
         if behind_us > 1_000_000:
             found.append(
