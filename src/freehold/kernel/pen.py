@@ -51,7 +51,7 @@ class _LabelForm:
         self.public = public
         self.key = key
         self.intents: dict[tuple[str, str, str], _IntentForm | None] = {}
-        self.results: dict[tuple[str, str], _ResultForm | None] = {}
+        self.results: dict[tuple[str, str, tuple[str, ...]], Blank | None] = {}
 
 
 class _IntentForm(msgspec.Struct, frozen=True):
@@ -64,13 +64,6 @@ class _IntentForm(msgspec.Struct, frozen=True):
     cost: Cost
 
 
-class _ResultForm(msgspec.Struct, frozen=True):
-    """The body of RESULTs that differ only in what they answer, and the charge that they must agree in."""
-
-    blank: Blank
-    charge: Cost
-
-
 class _Sealed(msgspec.Struct):
     v: msgspec.Raw = msgspec.Raw(b"null")
     m: str = ""
@@ -79,17 +72,17 @@ class _Sealed(msgspec.Struct):
 _decode_sealed: Final = msgspec.json.Decoder(_Sealed).decode
 
 
-def cost_json(cost: Cost) -> dict[str, Json]:
-    """Return the non-zero dimensions of a cost, by the names that the journal uses."""
-    found: dict[str, Json] = {}
-    if cost.money_micro:
-        found["money_micro"] = cost.money_micro
-    if cost.tokens:
-        found["tokens"] = cost.tokens
+def cost_json(cost: Cost) -> dict[str, int]:
+    """Return the non-zero dimensions of a cost, by the names that the journal uses and in their order."""
+    found: dict[str, int] = {}
     if cost.actions:
         found["actions"] = cost.actions
     if cost.cpu_us:
         found["cpu_us"] = cost.cpu_us
+    if cost.money_micro:
+        found["money_micro"] = cost.money_micro
+    if cost.tokens:
+        found["tokens"] = cost.tokens
     return found
 
 
@@ -233,20 +226,27 @@ class Pen:
         if charge is None or over or outcome.by or message or len(value) > INLINE_BYTES:
             return self._rare_result(request, intent, outcome, reserved, charge, form)
         run, status, ledger = request.scope.run, outcome.status, self._ledger
-        known = form.results.get((run, status))
-        if known is None or known.charge != charge:
-            if (run, status) not in form.results:
+        cost = cost_json(charge)
+        place = (run, status, tuple(cost))
+        known = form.results.get(place)
+        if known is None:
+            if place not in form.results:
                 if len(form.results) >= _BLANKS:
                     form.results.clear()
-                form.results[run, status] = None
+                form.results[place] = None
                 return self._rare_result(request, intent, outcome, reserved, charge, form)
             head: dict[str, Any] = {"id": word(), "intent": word(), "try": number()}
-            head |= {"run": run, "status": status, "label": form.public, "cost": cost_json(charge)}
-            known = form.results[run, status] = _ResultForm(ledger.blank("result", head, form.key), charge)
+            head |= {
+                "run": run,
+                "status": status,
+                "label": form.public,
+                "cost": dict.fromkeys(cost, number()),
+            }
+            known = form.results[place] = ledger.blank("result", head, form.key)
         payload = ledger.seal(form.key, b'{"v":%b}' % value)
-        body = known.blank.filled(
-            ledger.time(), ledger.epoch, intent.action, intent.leaf.hex(), sha256(payload).hexdigest(),
-            len(payload), intent.attempt,
+        body = known.filled(
+            ledger.time(), *cost.values(), ledger.epoch, intent.action, intent.leaf.hex(),
+            sha256(payload).hexdigest(), len(payload), intent.attempt,
         )  # fmt: skip
         return EntryDraft(
             EntryKind.RESULT, body, sha256(b"\0" + body).digest(), payload, intent.action, run, request.node,
