@@ -46,7 +46,7 @@ def doctor(desk: Desk) -> None:
     except FreeholdError as error:
         estate = None
         found = [Finding("estate", "note", error.message, error.remedy)]
-    found += [*_machine(), *_packages()]
+    found += [*_machine(), *_packages(), _walls()]
     found += _disk(estate.folder if estate else desk.folder)
     if estate is not None:
         found += [*_private(estate), *_store(estate), *_daemon(desk)]
@@ -78,6 +78,19 @@ def _machine() -> Iterator[Finding]:
         yield Finding("clock", "bad", f"It says that it is {year}.", "Set the clock of this machine.")
     else:
         yield Finding("clock", "good", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
+
+
+def _walls() -> Finding:
+    from freehold.sandbox.probe import REMEDIES, probe
+    from freehold.sandbox.profile import Level
+
+    reach = probe()
+    said = f"{reach.level.word}: {reach.level.meaning}"
+    if not reach.missing:
+        return Finding("sandbox", "good", said)
+    level, why = reach.missing[0]
+    state: Literal["note", "bad"] = "bad" if reach.level is Level.NONE else "note"
+    return Finding("sandbox", state, f"{said}. Not {level.word}: {why}.", REMEDIES[level])
 
 
 def _packages() -> Iterator[Finding]:

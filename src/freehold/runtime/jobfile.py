@@ -29,6 +29,7 @@ from freehold.runtime.job import (
     Source,
 )
 from freehold.runtime.lines import Mistake, Mistakes, Value, nearest, read_yaml
+from freehold.sandbox import Level, parse_level
 
 MAX_BYTES: Final = 256 * 1024
 HEADINGS: Final = ("Goal", "Context", "Source", "Expectations")
@@ -56,6 +57,7 @@ KEYS: Final = (
     "policy",
     "params",
     "mail",
+    "sandbox",
 )
 _SLUG: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ADDRESS: Final = re.compile(r"(\*|[A-Za-z0-9.!#$%&'+/=?^_`{|}~-]+)@([A-Za-z0-9-]+\.)*[A-Za-z0-9-]+")
@@ -217,6 +219,7 @@ class _Reader:
         self._sources: dict[str, Source] = {}
         self._params: dict[str, Json] = {}
         self._mail: Mail | None = None
+        self._sandbox = Level.LANDLOCK
 
     def job(self, name: str, text_digest: str, title: str, sections: dict[str, str]) -> Job:
         """Return the job; only when there are no mistakes."""
@@ -238,6 +241,7 @@ class _Reader:
             policy=self._names.get("policy", ""),
             params=self._params,
             mail=self._mail,
+            sandbox=self._sandbox,
             goal=sections["Goal"],
             context=sections["Context"],
             source=sections["Source"],
@@ -256,6 +260,7 @@ class _Reader:
             "approvals": self._read_approvals,
             "params": self._read_params,
             "mail": self._read_mail,
+            "sandbox": self._read_sandbox,
         }
         for key in ("owner", "agent", "pack", "subject"):
             if key in fields:
@@ -323,6 +328,12 @@ class _Reader:
             if access not in ("read", "change", None):
                 fields["access"].wrong(f"{access!r} is not an access.", "Write `read` or `change`.")
             self._sources[name] = Source(folder or "", access == "change")
+
+    def _read_sandbox(self, value: Value) -> None:
+        try:
+            self._sandbox = parse_level(value.text("sandbox: namespaces"))
+        except BadInput as error:
+            self._mistakes.take(value.line, value.where, error)
 
     def _read_triggers(self, triggers: Value) -> None:
         self._by_hand = False

@@ -12,6 +12,7 @@ from freehold.kernel.rights import Right
 from freehold.runtime import units
 from freehold.runtime.job import Job, Limits
 from freehold.runtime.lines import Mistake
+from freehold.sandbox import Level
 
 _CATEGORIES: Final = {
     Category.CHANGE_SOURCE: "change a source",
@@ -26,6 +27,12 @@ _GRADES: Final = {
     Grade.ASK: "it asks first, every time",
     Grade.ACT_AND_REPORT: "it acts and reports",
     Grade.ACT: "it acts alone",
+}
+
+_WALLS: Final = {
+    Level.NAMESPACES: "It runs behind namespaces, or not at all.",
+    Level.LANDLOCK: "It runs behind namespaces, else behind Landlock, else not at all.",
+    Level.NONE: "It runs behind what walls the machine has, and without any where the estate allows that.",
 }
 
 
@@ -43,6 +50,7 @@ def describe(job: Job) -> list[tuple[str, str]]:
         ("sends", _sends(job)),
         ("spends", _spends(job)),
         ("asks", _asks(job)),
+        ("sandbox", _WALLS[job.sandbox]),
     ]
     if job.subject:
         who = job.subject.partition(":")[2]
@@ -186,6 +194,7 @@ may:                      # no line, no right
 
 approvals: {by: confirm, expire: 7 days}   # confirm: the owner; four eyes: another human
 
+# sandbox: namespaces      # the least around its runners: namespaces | landlock (what it is without this line)
 # mail: {host: localhost, port: 25, from: freehold@example.com}
 # params:                 # what the pack itself wants to know
 #   period: 2026-03

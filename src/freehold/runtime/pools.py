@@ -54,10 +54,13 @@ class Pools:
             self._reach = asyncio.ensure_future(asyncio.to_thread(probe))
         return await asyncio.shield(self._reach)
 
-    @property
-    def known_reach(self) -> Reach | None:
-        """What was found out already, None where nobody has asked yet."""
-        return self._reach.result() if self._reach is not None and self._reach.done() else None
+    def words(self) -> str:
+        """Return which level runners have and why not more, in words; it is not tried for this."""
+        if self._reach is None or not self._reach.done():
+            return "not tried yet; the first run tries it (now: freehold sandbox)"
+        reach = self._reach.result()
+        missing = "".join(f"; not {level.word}: {why}" for level, why in reach.missing)
+        return f"{reach.level.word}: {reach.level.meaning}{missing}"
 
     async def take(self, job: Job) -> RunnerHandle:
         """Return a runner for a run of ``job``.

@@ -18,7 +18,7 @@ from freehold.sandbox.profile import Level, Limits, Profile
 
 _SMALL: Final = Limits(memory_bytes=128 << 20, temporary_bytes=1 << 20, processes=24)
 _LIMIT_S: Final = 30.0
-_REMEDIES: Final = {
+REMEDIES: Final = {
     Level.NAMESPACES: "Install bubblewrap (apt-get install bubblewrap) and allow user namespaces.",
     Level.LANDLOCK: "Use Linux 6.12 or later with Landlock turned on.",
 }
@@ -37,7 +37,7 @@ class Reach:
             why = dict(self.missing).get(needed, "it was not tried")
             raise Refused(
                 f"This work needs the sandbox level {needed.word}, which this machine does not reach: {why}.",
-                remedy=f"{_REMEDIES[needed]} What this machine reaches: freehold sandbox",
+                remedy=f"{REMEDIES[needed]} What this machine reaches: freehold sandbox",
                 code="refused.sandbox",
             )
         if self.level is Level.NONE and not none_allowed:

@@ -63,6 +63,7 @@ class Desk:
     started_us: int
     stop: Callable[[str], None]
     policy_now: Callable[[str, str], str]
+    sandbox: Callable[[], str]
     broadcast: Broadcast = field(default_factory=Broadcast)
 
     @property
