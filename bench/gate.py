@@ -28,6 +28,7 @@ from freehold.kernel.rules import MAX_MEMO
 from freehold.runtime.job import Job
 from freehold.store.interface import EntryKind
 from freehold.testing.estates import AGENT, OWNER, ThrowawayEstate, synthetic_job
+from freehold.wire.child import settle_memory
 
 AT_ONCE = 64
 RULES = 50
@@ -124,6 +125,7 @@ async def measure(folder: Path, setting: Setting) -> dict[str, float]:
         folder, commit_delay_s=setting.delay_s, memo_size=0 if setting.fresh else MAX_MEMO
     )
     await estate.open()
+    settle_memory()  # as the daemon does
     job = await furnish(estate, setting.alone, 1)
     floor = Floor(folder, setting.delay_s, await sizes(estate, job))
     floor.pairs(20 if setting.delay_s else 3_000)

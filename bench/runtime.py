@@ -32,6 +32,7 @@ from freehold.runtime.job import Job
 from freehold.store.interface import EntryKind
 from freehold.testing.estates import ThrowawayEstate, synthetic_job
 from freehold.testing.processes import until
+from freehold.wire.child import settle_memory
 
 RUNS, STEPS, AT_ONCE, LONG = 200, 10, 32, 100
 POOL = 200
@@ -96,6 +97,7 @@ async def steps_per_s(folder: Path, python: str, rounds: int) -> Report:
     estate.loads = "synthetic"
     estate.place.folder.mkdir()
     await estate.open()
+    settle_memory()  # as the daemon does
     long = synthetic_job({"shape": "chain", "steps": LONG})
     short = synthetic_job({"shape": "chain", "steps": STEPS}, name="short")
     for job in (long, short):

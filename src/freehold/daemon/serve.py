@@ -14,6 +14,7 @@ from freehold.control.address import check_private
 from freehold.control.estate import Estate
 from freehold.control.server import ControlServer, Handlers
 from freehold.daemon.lock import DaemonLock
+from freehold.wire import child
 
 _log = logging.getLogger("freehold.daemon")
 
@@ -64,6 +65,7 @@ async def serve(estate: Estate, compose: Compose, ready: Callable[[], None]) -> 
             await server.start()
             try:
                 ready()
+                child.settle_memory()
                 _log.info("serving %s", estate.folder)
                 await stop.wait()
             finally:
