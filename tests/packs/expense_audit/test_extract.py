@@ -91,7 +91,8 @@ def test_no_text_breaks_the_rules(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["05/03/2018", "05-03-18", "5.3.2018", "2018-03-05", "05 MAR 2018", "Mar 5, 2018", "05-Mar-18",
-     "5. März 2018", "5.Mrz.2018", "Date:05/03/201818:24", "O5/03/2018"],
+     "5. März 2018", "5.Mrz.2018", "Date:05/03/201818:24", "2018-03-0518:24:37",
+     "O5/03/2018"],
 )  # fmt: skip
 def test_a_date_is_found_as_people_print_it(text: str) -> None:
     assert [found.day for found in find_dates(text)] == [datetime.date(2018, 3, 5)]

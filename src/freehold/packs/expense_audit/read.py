@@ -123,7 +123,7 @@ def _look(picture: Picture) -> str:
 
 
 def _cut_outs(pictures: list[Picture], fields: tuple[Field, ...]) -> tuple[CutOut, ...]:
-    cuts = [CutOut("page", _jpeg(pictures[0], (_PAGE_HEIGHT_PX, _PAGE_HEIGHT_PX), 60))]
+    cuts = [CutOut("page", _jpeg(pictures[0], _PAGE_HEIGHT_PX, 60))]
     for field in fields:
         if field.region is not None:
             cuts.append(CutOut(field.name, _cut(pictures[field.region.page], field.region)))
@@ -144,14 +144,16 @@ def _cut(picture: Picture, region: Region) -> bytes:
     piece = picture[y0:y1, x0:x1].copy()
     corner, other = (region.x0 - x0 - 3, region.y0 - y0 - 2), (region.x1 - x0 + 3, region.y1 - y0 + 2)
     cv2.rectangle(piece, corner, other, (200, 30, 30), max(1, tall // 16))
-    return _jpeg(piece, (_CUT_WIDTH_PX, _CUT_WIDTH_PX), 80)
+    return _jpeg(piece, _CUT_WIDTH_PX, 80)
 
 
-def _jpeg(picture: Picture, box: tuple[int, int], quality: int) -> bytes:
+def _jpeg(picture: Picture, longest_px: int, quality: int) -> bytes:
+    import cv2
     from PIL import Image
 
-    image = Image.fromarray(picture)
-    image.thumbnail(box, Image.Resampling.LANCZOS)
+    high, wide = picture.shape[:2]
+    factor = min(1.0, longest_px / max(high, wide))
+    small = cv2.resize(picture, (max(1, round(wide * factor)), max(1, round(high * factor))))
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=quality, optimize=True)
+    Image.fromarray(small).save(out, "JPEG", quality=quality, optimize=True)
     return out.getvalue()

@@ -20,12 +20,12 @@ __all__ = ["read_again"]
 
 _GROW = 0.18
 _STRETCH = 1.12
-_WIDTH_PX = 320
+_WIDTH_PX = 160
 _DARKEN = 2.2
 
 
 def read_again(ocr: Ocr, picture: Picture, piece: Piece, *, faint: bool = False) -> Text:
-    """Read one piece again from a wider cut, in evened grey, slightly stretched, padded as in training.
+    """Read one piece again from a wider cut, in evened grey, slightly stretched, a short one padded.
 
     With `faint`, faint strokes are darkened first: what lies under a smudge or a fold may come out.
     """
@@ -55,4 +55,4 @@ def read_again(ocr: Ocr, picture: Picture, piece: Piece, *, faint: bool = False)
         grey = (255.0 * (grey.astype(np.float32) / 255.0) ** _DARKEN).astype(np.uint8)
     wide = cv2.resize(grey, None, fx=_STRETCH, fy=1.0, interpolation=cv2.INTER_CUBIC)
     again = cv2.cvtColor(wide, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
-    return ocr.recognise([again], least_width=_WIDTH_PX)[0]
+    return ocr.recognise(again, least_width=_WIDTH_PX)

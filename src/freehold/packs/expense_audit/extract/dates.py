@@ -31,7 +31,7 @@ _SEP = r"\s?(?P<s>[-/.])\s?"
 _SAME = r"\s?(?P=s)\s?"
 _DAY, _MONTH, _YEAR = rf"(?P<d>{_D}{{1,2}})", rf"(?P<m>{_D}{{1,2}})", r"(?P<y>(?:19|20)\d{2})"
 _PATTERNS = (
-    re.compile(rf"(?<![\dA-Za-z./-]){_YEAR}{_SEP}{_MONTH}{_SAME}{_DAY}(?!\d)"),
+    re.compile(rf"(?<![\dA-Za-z./-]){_YEAR}{_SEP}{_MONTH}{_SAME}{_DAY}(?!\d(?!\d?:\d\d))"),
     re.compile(rf"(?<![\d./]){_DAY}{_SEP}{_MONTH}{_SAME}{_YEAR}(?!\d{{3}}(?!:))"),
     re.compile(rf"(?<![\d./,-]){_DAY}{_SEP}{_MONTH}{_SAME}(?P<y>\d{{2}})(?![\d/-]|\.\d)"),
     re.compile(
