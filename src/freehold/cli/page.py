@@ -109,15 +109,15 @@ def _plan(run: dict[str, Any]) -> str:
     for name, level in depth.items():
         columns.setdefault(level, []).append(name)
     place = {
-        name: (20 + level * 230, 20 + row * 74)
+        name: (20 + level * 230, 20 + row * 92)
         for level, names in columns.items()
         for row, name in enumerate(names)
     }
     width = 20 + len(columns) * 230
-    height = 20 + max(len(names) for names in columns.values()) * 74
+    height = 20 + max(len(names) for names in columns.values()) * 92
     drawn = [
-        f'<path d="M{place[up][0] + 190} {place[up][1] + 27} C{place[up][0] + 212} {place[up][1] + 27} '
-        f'{place[name][0] - 22} {place[name][1] + 27} {place[name][0]} {place[name][1] + 27}"/>'
+        f'<path d="M{place[up][0] + 190} {place[up][1] + 36} C{place[up][0] + 212} {place[up][1] + 36} '
+        f'{place[name][0] - 22} {place[name][1] + 36} {place[name][0]} {place[name][1] + 36}"/>'
         for name, needs in nodes.items()
         for up in needs
         if up in place
@@ -125,12 +125,16 @@ def _plan(run: dict[str, Any]) -> str:
     for name, (x, y) in place.items():
         step = counts.get(name, {})
         said = f"{step.get('done', 0)} done, {words.cpu(step.get('cpu_us', 0))}"
-        if step.get("started", 0) > step.get("done", 0):
-            said += f", begun {step['started']} times"
+        more = step.get("started", 0) > step.get("done", 0)
         drawn.append(
-            f'<rect x="{x}" y="{y}" width="190" height="54" rx="8"/>'
+            f'<rect x="{x}" y="{y}" width="190" height="72" rx="8"/>'
             f'<text x="{x + 12}" y="{y + 22}">{escape(name[:24])}</text>'
             f'<text x="{x + 12}" y="{y + 42}" style="fill:var(--soft)">{escape(said)}</text>'
+            + (
+                f'<text x="{x + 12}" y="{y + 60}" style="fill:var(--soft)">begun {step["started"]} times</text>'
+                if more
+                else ""
+            )
         )
     return f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img">{"".join(drawn)}</svg>'
 
