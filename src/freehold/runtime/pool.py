@@ -118,6 +118,18 @@ class RunnerHandle:
         if self._channel is not None:
             self._channel.resume()
 
+    def has_come(self, *, at_once: bool) -> None:
+        """It was made; with namespaces it is there once it speaks: only then is its room mounted and may be moved."""
+        if at_once:
+            self.forked.set_result(None)
+        elif self._socket.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(self._socket, self._speaks)
+
+    def _speaks(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket)
+        if not self.forked.done() and self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+            self.forked.set_result(None)
+
     @property
     def ended(self) -> bool:
         """Whether it has ended, or was told to."""
@@ -134,6 +146,8 @@ class RunnerHandle:
         if self._channel is not None:
             self._channel.close()
         else:
+            if not self.forked.done() and self._socket.fileno() >= 0:
+                asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
 
     def cpu_us(self) -> int | None:
@@ -336,7 +350,7 @@ class RunnerPool:
                 handle = self._live.get(message.runner)
                 if handle is not None and not handle.forked.done():
                     handle.pid = message.pid
-                    handle.forked.set_result(None)
+                    handle.has_come(at_once=self.profile.level is not Level.NAMESPACES)
             elif isinstance(message, m.Exited):
                 self._ended(message.runner, Exit(message.status, message.cpu_us, message.max_rss_kb))
             elif not isinstance(message, m.Hello):
