@@ -40,7 +40,8 @@ def run(
         )
     with tempfile.TemporaryDirectory(prefix="freehold-") as folder:
         rooms = Path(folder, "rooms")
-        rooms.mkdir(mode=0o711)
+        rooms.mkdir()
+        rooms.chmod(0o711)
         profile = Profile(wanted, rooms=str(rooms) if wanted is not Level.NONE else "")
         raise typer.Exit(subprocess.run(enter_command(profile, command), check=False).returncode)
 

@@ -118,9 +118,9 @@ class RunnerHandle:
         if self._channel is not None:
             self._channel.resume()
 
-    def has_come(self, *, at_once: bool) -> None:
-        """It was made; with namespaces it is there once it speaks: only then is its room mounted and may be moved."""
-        if at_once:
+    def has_come(self) -> None:
+        """It was made; one with a room is there once it speaks, for only then has it entered it and it may be moved."""
+        if self.room is None:
             self.forked.set_result(None)
         elif self._socket.fileno() >= 0:
             asyncio.get_running_loop().add_reader(self._socket, self._speaks)
@@ -350,7 +350,7 @@ class RunnerPool:
                 handle = self._live.get(message.runner)
                 if handle is not None and not handle.forked.done():
                     handle.pid = message.pid
-                    handle.has_come(at_once=self.profile.level is not Level.NAMESPACES)
+                    handle.has_come()
             elif isinstance(message, m.Exited):
                 self._ended(message.runner, Exit(message.status, message.cpu_us, message.max_rss_kb))
             elif not isinstance(message, m.Hello):

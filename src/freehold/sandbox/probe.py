@@ -81,6 +81,7 @@ def _tried(level: Level) -> str:
         outside.write_text("A file that a sandboxed process must not read.")
         rooms = Path(folder, "rooms")
         rooms.mkdir()
+        rooms.chmod(0o711)  # a process of another user walks through it to its own
         inside = [sys.executable, "-S", "-s", "-P", str(Path(__file__).with_name("check.py"))]
         profile = Profile(level, rooms=str(rooms), limits=_SMALL)
         try:
