@@ -1,5 +1,7 @@
 """A vault as the daemon starts it, a person's end of its door, and real servers that secrets are used at."""
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest_asyncio
 
 from freehold.runtime.brokered import Brokered
 from freehold.runtime.vault import Vault, VaultPlace
+from freehold.testing.processes import until
 from tests.vault.door import Door
 
 
@@ -23,6 +26,12 @@ class House:
         self.brokered = Brokered(self.vault, log=folder / "log")
         self.door = Door(folder / "vault" / "door.sock")
         self.vault.judge = self.door.allow
+
+    async def kills_the_vault(self) -> None:
+        """End it as an operator never would, and wait until the daemon has seen it."""
+        before = self.vault.awake
+        os.kill(self.vault.pid, signal.SIGKILL)
+        await until(lambda: self.vault.awake is not before)
 
 
 @pytest_asyncio.fixture

@@ -11,10 +11,11 @@ import os
 import selectors
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -169,7 +170,16 @@ class Broker:
             )
             self._finish(parcel, ("not_done", {"phase": "permit"}, why_not))
         else:
-            self._pool.submit(self._carry, parcel, handed)
+            self._pool.submit(self._carry, parcel, handed).add_done_callback(
+                functools.partial(self._broke, parcel)
+            )
+
+    def _broke(self, parcel: Parcel, done: "Future[None]") -> None:
+        """Answer for a request that a mistake of ours broke off: nobody knows what became of it."""
+        error = done.exception()
+        if error is not None:
+            print(f"courier of {self._binding.name}: {type(error).__name__}", file=sys.stderr, flush=True)
+            self._finish(parcel, ("unknown", {}, "The courier broke off by a mistake of its own."))
 
     def _carry(self, parcel: Parcel, handed: Handed) -> None:
         scrubber = _Scrubbers.of(handed.secrets)
@@ -284,7 +294,9 @@ class _Web:
             return self._lost(), value, f"The request cannot be made as it is: {error}."
         except (OSError, http.client.HTTPException) as error:
             return self._lost(), value | {"sent": self._sent}, f"The host did not answer: {why(error)}."
-        return "done", _scrubbed(value, self._scrubber), ""
+        if self._binding.slot == "oauth2":  # the token is no less a secret
+            value = _scrubbed(value, self._scrubber)
+        return "done", value, ""
 
     @property
     def _sent(self) -> bool:
@@ -369,5 +381,10 @@ def _scrubbed(value: Any, scrubber: Scrubber) -> Any:
     if isinstance(value, str):
         return scrubber.text(value)
     if isinstance(value, dict):
-        return {scrubber.text(str(name)): _scrubbed(one, scrubber) for name, one in value.items()}
+        return {
+            scrubber.text(str(name)): one
+            if name == "body"
+            else _scrubbed(one, scrubber)  # bodies are scrubbed already
+            for name, one in value.items()
+        }
     return [_scrubbed(one, scrubber) for one in value] if isinstance(value, list) else value

@@ -1,5 +1,6 @@
 """Encryption towards the other side: the certificate must hold for the very name that was connected to."""
 
+import encodings.idna  # noqa: F401 ssl asks for it by name, when this process can open no file any more
 import functools
 import socket
 import ssl
