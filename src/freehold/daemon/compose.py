@@ -54,8 +54,9 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     couriers = Couriers(log=log)
     broadcast = Broadcast()
     outbox = Outbox(kernel.rooms, estate.outbox)
-    tools = Toolbox(kernel.rooms, couriers, Pins(kernel.rooms), outbox, secrets.bound)
-    house = _house(estate, kernel, pools, tools, broadcast)
+    pins = Pins(kernel.rooms)
+    tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound)
+    house = _house(estate, kernel, pools, (tools, pins), broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
     forgetting = Forgetting(kernel.rooms, engine, house, outbox)
     try:
@@ -115,14 +116,16 @@ class _Policies:
         return current
 
 
-def _house(estate: Estate, kernel: Kernel, pools: Pools, tools: Toolbox, broadcast: Broadcast) -> House:
+def _house(
+    estate: Estate, kernel: Kernel, pools: Pools, tools: tuple[Toolbox, Pins], broadcast: Broadcast
+) -> House:
     rooms = kernel.rooms
     return House(
         rooms=rooms,
         gate=kernel.gate,
         take_runner=pools.take,
-        tools=tools,
-        pin_room=Pins(rooms),
+        tools=tools[0],
+        pin_room=tools[1],
         records=Records(rooms),
         folder=estate.folder,
         packs=Shelf(rooms.store).find,
