@@ -23,8 +23,13 @@ def word() -> msgspec.Raw:
     return msgspec.Raw(b'"\0s"')
 
 
+def text() -> msgspec.Raw:
+    """Return what stands for any text, to be filled in as the encoder writes it, quotes and escapes included."""
+    return msgspec.Raw(b"\0s")
+
+
 class Blank:
-    """The canonical form of ``fields``, in which ``number()`` and ``word()`` are left open."""
+    """The canonical form of ``fields``, in which ``number()``, ``word()`` and ``text()`` are left open."""
 
     __slots__ = ("_text",)
 

@@ -4,23 +4,24 @@ The public head of an entry stays readable for ever, so it holds ids, names of r
 and keyed digests; arguments, values, reasons and whom they are about go into the sealed payload.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from freehold.base import Corrupt, FreeholdError, Json
 from freehold.base.canonical import encode, encode_trusted
 from freehold.kernel.artifacts import Artifacts
-from freehold.kernel.blank import Blank, number, word
+from freehold.kernel.blank import Blank, number, text, word
 from freehold.kernel.journal import Ledger
 from freehold.kernel.label_sets import LABEL_SETS, LabelSets
 from freehold.kernel.labels import MAX_INLINE, Label
 from freehold.kernel.scope import Judgement, Ready, Request
 from freehold.kernel.sealing import SubjectKey
 from freehold.kernel.subjects import ESTATE, SubjectKeys
-from freehold.kernel.tools import Intent, Outcome, Tool
+from freehold.kernel.tools import EffectKind, Intent, Outcome
 from freehold.store.interface import Cost, Entry, EntryDraft, EntryKind
 
 INLINE_BYTES: Final = 32 * 1024
@@ -30,6 +31,10 @@ NO_COST: Final = Cost()
 _ONE: Final = Cost(actions=1)
 _MINUS_ONE: Final = Cost(actions=-1)
 _MEMO: Final = 4_096
+_IntentKind: TypeAlias = tuple[str, EffectKind, str, str, tuple[str, ...], tuple[str, ...]]
+"""What INTENTs with one form agree in: tool and its kind, job, who acts, rules, and which costs they reserve."""
+_ResultKind: TypeAlias = tuple[str, tuple[str, ...]]
+"""What RESULTs with one form agree in: status, and which costs they charge."""
 _BLANKS: Final = 64
 
 
@@ -43,25 +48,18 @@ class Value:
 
 
 class _LabelForm:
-    """A label written once: its public part, the key of its subjects, and the bodies that carry both."""
+    """A label written once: its public part, the key of its subjects, and the bodies that carry both.
+
+    A body with blanks is made for the second entry of its kind; None stands for the first.
+    """
 
     __slots__ = ("intents", "key", "public", "results")
 
     def __init__(self, public: msgspec.Raw, key: SubjectKey) -> None:
         self.public = public
         self.key = key
-        self.intents: dict[tuple[str, str, str], _IntentForm | None] = {}
-        self.results: dict[tuple[str, str, tuple[str, ...]], Blank | None] = {}
-
-
-class _IntentForm(msgspec.Struct, frozen=True):
-    """The body of INTENTs that differ only in their action: see ``Blank``, and what else they must agree in."""
-
-    blank: Blank
-    tool: Tool
-    who: msgspec.Raw
-    rules: tuple[str, ...]
-    cost: Cost
+        self.intents: dict[_IntentKind, Blank | None] = {}
+        self.results: dict[_ResultKind, Blank | None] = {}
 
 
 class _Sealed(msgspec.Struct):
@@ -97,6 +95,7 @@ class Pen:
         self._forms: dict[Label, _LabelForm] = {}
         self._labels: dict[tuple[str, str, str, str], Label] = {}
         self._rules: dict[tuple[str, ...], msgspec.Raw] = {}
+        self._texts: dict[str, str] = {}
         self._last: Label | None = None
         self._last_form: _LabelForm
 
@@ -141,11 +140,12 @@ class Pen:
         """Return the INTENT of one attempt."""
         ready, tool, scope = judgement.ready, request.tool, request.scope
         form = self._form(request.label)
+        cost = cost_json(reserved)
         known = None
         if tool.category is None and not judgement.approvers and ready.sent == ready.asked:
-            known = self._intent_form(request, judgement, reserved, form)
+            known = self._intent_form(request, judgement, cost, form)
         if known is None:
-            head = self._intent_head(request, judgement, reserved, form)
+            head = self._intent_head(request, judgement, cost, form)
             head |= {"id": ready.action, "item": request.item, "ord": request.ordinal, "try": attempt}
             head["digest"] = ready.asked
             return self._ledger.draft(
@@ -155,9 +155,9 @@ class Pen:
             )  # fmt: skip
         ledger = self._ledger
         payload = ledger.seal(form.key, ready.private)
-        body = known.blank.filled(
-            ledger.time(), ready.asked, ledger.epoch, ready.action, request.item, request.ordinal,
-            sha256(payload).hexdigest(), len(payload), attempt,
+        body = known.filled(
+            ledger.time(), *cost.values(), ready.asked, ledger.epoch, ready.action, request.item,
+            self._written(request.node), request.ordinal, sha256(payload).hexdigest(), len(payload), scope.run, attempt,
         )  # fmt: skip
         return EntryDraft(
             EntryKind.INTENT, body, sha256(b"\0" + body).digest(), payload, ready.action, scope.run,
@@ -165,33 +165,35 @@ class Pen:
         )  # fmt: skip
 
     def _intent_form(
-        self, request: Request, judgement: Judgement, reserved: Cost, form: _LabelForm
-    ) -> _IntentForm | None:
+        self, request: Request, judgement: Judgement, cost: dict[str, int], form: _LabelForm
+    ) -> Blank | None:
         """Return the INTENT with blanks, from the second of its kind on; None for the first."""
         scope, tool = request.scope, request.tool
-        place = (scope.run, request.node, tool.name)
-        known = form.intents.get(place)
-        if (
-            known is not None
-            and known.tool is tool
-            and known.who is scope.who
-            and known.rules == judgement.rules
-            and known.cost == reserved
-        ):
-            return known
-        if place not in form.intents:
-            if len(form.intents) >= _BLANKS:
-                form.intents.clear()
-            form.intents[place] = None
-            return None
-        head = self._intent_head(request, judgement, reserved, form)
-        head |= {"digest": word(), "id": word(), "item": number(), "ord": number(), "try": number()}
-        blank = self._ledger.blank("intent", head, form.key)
-        known = form.intents[place] = _IntentForm(blank, tool, scope.who, judgement.rules, reserved)
+        kind = (tool.name, tool.kind, scope.job, scope.who, judgement.rules, tuple(cost))
+        known = form.intents.get(kind)
+        if known is None:
+            if kind not in form.intents:
+                if len(form.intents) >= _BLANKS:
+                    form.intents.clear()
+                form.intents[kind] = None
+                return None
+            head = self._intent_head(request, judgement, dict.fromkeys(cost, number()), form)
+            head |= {"digest": word(), "id": word(), "item": number(), "ord": number(), "try": number()}
+            head |= {"node": text(), "run": word()}
+            known = form.intents[kind] = self._ledger.blank("intent", head, form.key)
         return known
 
+    def _written(self, words: str) -> str:
+        """Return a text as the encoder writes it."""
+        found = self._texts.get(words)
+        if found is None:
+            if len(self._texts) >= _MEMO:
+                self._texts.clear()
+            found = self._texts[words] = encode(words).decode()
+        return found
+
     def _intent_head(
-        self, request: Request, judgement: Judgement, reserved: Cost, form: _LabelForm
+        self, request: Request, judgement: Judgement, cost: Mapping[str, object], form: _LabelForm
     ) -> dict[str, Any]:
         """Return what an INTENT says besides its place and its digest."""
         ready, tool = judgement.ready, request.tool
@@ -199,7 +201,7 @@ class Pen:
         head["kind"] = tool.kind.value
         head["rules"] = self._named(judgement.rules)
         head["label"] = form.public
-        head["cost"] = cost_json(reserved)
+        head["cost"] = cost
         if tool.category is not None:
             head["cat"] = tool.category.value
             head["grade"] = judgement.grade.word
@@ -227,26 +229,24 @@ class Pen:
             return self._rare_result(request, intent, outcome, reserved, charge, form)
         run, status, ledger = request.scope.run, outcome.status, self._ledger
         cost = cost_json(charge)
-        place = (run, status, tuple(cost))
-        known = form.results.get(place)
+        kind = (status, tuple(cost))
+        known = form.results.get(kind)
         if known is None:
-            if place not in form.results:
-                if len(form.results) >= _BLANKS:
-                    form.results.clear()
-                form.results[place] = None
+            if kind not in form.results:
+                form.results[kind] = None
                 return self._rare_result(request, intent, outcome, reserved, charge, form)
             head: dict[str, Any] = {"id": word(), "intent": word(), "try": number()}
             head |= {
-                "run": run,
+                "run": word(),
                 "status": status,
                 "label": form.public,
                 "cost": dict.fromkeys(cost, number()),
             }
-            known = form.results[place] = ledger.blank("result", head, form.key)
+            known = form.results[kind] = ledger.blank("result", head, form.key)
         payload = ledger.seal(form.key, b'{"v":%b}' % value)
         body = known.filled(
             ledger.time(), *cost.values(), ledger.epoch, intent.action, intent.leaf.hex(),
-            sha256(payload).hexdigest(), len(payload), intent.attempt,
+            sha256(payload).hexdigest(), len(payload), run, intent.attempt,
         )  # fmt: skip
         return EntryDraft(
             EntryKind.RESULT, body, sha256(b"\0" + body).digest(), payload, intent.action, run, request.node,
@@ -361,7 +361,7 @@ def _head(request: Request) -> dict[str, Any]:
     return {
         "run": request.scope.run,
         "node": request.node,
-        "who": request.scope.who,
+        "who": msgspec.Raw(request.scope.who.encode()),
         "job": request.scope.job,
         "tool": request.tool.name,
     }

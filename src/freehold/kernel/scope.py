@@ -51,15 +51,15 @@ class Scope:
     known: dict[str, RunAction] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
     refusals: int = 0
-    who: msgspec.Raw = field(default_factory=msgspec.Raw)
+    who: str = ""
 
     def __post_init__(self) -> None:
-        """Write down once who acts, as every record of the run will say it."""
+        """Write down once who acts, in the form that every record of the run will say it in."""
         principals = self.principals
         who: dict[str, Json] = {"agent": principals.agent, "owner": principals.owner}
         if principals.delegators:
             who["chain"] = list(principals.delegators)
-        self.who = msgspec.Raw(encode(who))
+        self.who = encode(who).decode()
 
 
 class Request(msgspec.Struct, frozen=True):
