@@ -3,8 +3,13 @@
 import datetime
 import ipaddress
 import json
+import os
+import pwd
+import select
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.needs import leave_out, program
 
 HERE = Path(__file__).parent
 
@@ -70,3 +77,86 @@ def running(script: str, folder: Path, *arguments: str) -> Iterator[Running]:
             yield Running(int(process.stdout.readline()), process.pid, folder)
         finally:
             process.kill()
+
+
+DOVECOT = """\
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols = imap
+listen = 127.0.0.1
+ssl = required
+ssl_cert = <{certificate}
+ssl_key = <{key}
+mail_location = maildir:{folder}/mail
+mail_uid = {user}
+mail_gid = {user}
+first_valid_uid = 0
+first_valid_gid = 0
+default_login_user = {login}
+default_internal_user = {internal}
+auth_mechanisms = plain
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={user} gid={user} home={folder}/home
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = 0
+  }}
+  inet_listener imaps {{
+    port = {port}
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+namespace inbox {{
+  inbox = yes
+}}
+"""
+
+
+@contextmanager
+def dovecot(folder: Path, shown: Certificate, password: str) -> Iterator[Running]:
+    """Run a real IMAP server (Debian's dovecot) whose mailbox lies in ``folder/mail``; needs root."""
+    program("dovecot", package="dovecot-imapd")
+    if os.geteuid() != 0:
+        leave_out("dovecot gives its parts to other users, which takes root (run as root)")
+    folder.mkdir(parents=True)
+    for path in (folder, *folder.parents):
+        if path.stat().st_mode & 0o005 != 0o005 and path != Path("/"):
+            path.chmod(path.stat().st_mode | 0o011)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "mail").mkdir()
+    user = pwd.getpwnam("nobody")
+    os.chown(folder / "mail", user.pw_uid, user.pw_gid)
+    text = DOVECOT.format(
+        folder=folder, certificate=shown.file, key=shown.key, port=port, user=user.pw_uid, password=password,
+        login="dovenull", internal="dovecot",
+    )  # fmt: skip
+    (folder / "dovecot.conf").write_text(text)
+    with subprocess.Popen(["dovecot", "-F", "-c", str(folder / "dovecot.conf")]) as process:
+        try:
+            _wait_for(port, process)
+            yield Running(port, process.pid, folder)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        select.select([], [], [], 0.02)
+    raise AssertionError("dovecot does not listen; see its log")

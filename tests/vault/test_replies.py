@@ -107,7 +107,8 @@ async def test_tokens_cookies_and_signed_addresses_in_a_reply_are_secrets_too(
 @pytest.mark.parametrize(
     ("slot", "given"),
     [
-        ("query", {"field": "key", "prefix": ""}), ("header", {"field": "X-Api-Key", "prefix": ""}), ("basic", {"account": "anna"}),
+        ("query", {"field": "key", "prefix": ""}), ("header", {"field": "X-Api-Key", "prefix": ""}),
+        ("basic", {"account": "anna"}),
         ("body", {"field": "api_key", "prefix": "", "methods": ("POST",)}),
     ],
 )  # fmt: skip
