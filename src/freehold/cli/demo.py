@@ -15,11 +15,14 @@ from freehold.base.errors import Unavailable
 from freehold.base.ids import short
 from freehold.cli import words
 from freehold.cli.demo_jobs import FINANCE, RECEIPTS, ROGUE, ROGUE_PACK, STRANGER
+from freehold.cli.demo_walls import lowered, said, walls
 from freehold.cli.desk import Desk
 from freehold.cli.inbox import card_words
 from freehold.cli.screen import Board, Screen, standard
 from freehold.cli.stage import Stage, program
 from freehold.cli.verbs import noun, verb
+from freehold.sandbox import Level
+from freehold.sandbox.probe import Reach
 
 app: typer.Typer = noun("Demo")
 
@@ -38,6 +41,9 @@ def demo(
         Path | None, typer.Option(help="Where to make it; ./freehold-demo by default.", metavar="DIR")
     ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="Remove an earlier demo, whole.")] = False,
+    sandbox: Annotated[
+        str, typer.Option(help="none: go on where this machine has no sandbox at all.", metavar="LEVEL")
+    ] = "",
 ) -> None:
     """Show one real job through the gate: receipts, a kill -9, a rogue, a mail, a bill, a proof.
 
@@ -53,7 +59,8 @@ def demo(
         return
     stage.check_free(program())
     screen = standard(quiet=desk.json)
-    story = Story(stage, screen, person=desk.interactive and screen.live and not yes)
+    person = desk.interactive and screen.live and not yes
+    story = Story(stage, screen, walls(desk, named=sandbox, person=person), person=person)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -76,9 +83,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 class Story:
     """The demo from its first line to its last. ``person`` says whether somebody sits there who decides."""
 
-    def __init__(self, stage: Stage, screen: Screen, *, person: bool) -> None:
+    def __init__(self, stage: Stage, screen: Screen, reach: Reach, *, person: bool) -> None:
         self._stage = stage
         self._screen = screen
+        self._reach = reach
         self._person = person
         self._run = ""
         self._started_s = time.monotonic()
@@ -105,7 +113,7 @@ class Story:
         return {
             "run": self._run, "state": shown["state"], "mails": len(self._stage.taken()), "refused": refused,
             "killed": killed, "cpu_us": shown["bill"]["spent"]["cpu_us"],
-            "money_micro": shown["bill"]["spent"]["money_micro"], **proved,
+            "money_micro": shown["bill"]["spent"]["money_micro"], "sandbox": self._reach.level.word, **proved,
             "seconds": round(time.monotonic() - self._started_s),
         }  # fmt: skip
 
@@ -131,6 +139,9 @@ class Story:
         )
         screen.command(f"export FREEHOLD_ESTATE={name}")
         screen.output(self._freehold("up"))
+        screen.say(said(self._reach))
+        if self._reach.level is Level.NONE:
+            self._freehold("settings", "set", "sandbox_none", "allow")
         self._freehold("settings", "set", "own_domains", '["example.org"]')
         self._freehold("agents", "add", "audrey", "--owner", "anna")
         port = stage.serve_mail()
@@ -158,7 +169,8 @@ class Story:
         self._accept("rogue")
 
     def _write_job(self, name: str, text: str) -> None:
-        (self._stage.folder / "jobs" / f"{name}.md").write_text(text, encoding="utf-8")
+        path = self._stage.folder / "jobs" / f"{name}.md"
+        path.write_text(lowered(text, self._reach), encoding="utf-8")
 
     def _accept(self, name: str, show: tuple[str, ...] = ()) -> None:
         """Accept a job as its owner; show what it may do, in the words of its check."""
