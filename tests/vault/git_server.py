@@ -39,7 +39,8 @@ class Handler(BaseHTTPRequestHandler):
             ["git", "http-backend"], input=body, capture_output=True, check=True,
             env={
                 "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(FOLDER / "repositories"),
-                "GIT_HTTP_EXPORT_ALL": "1", "REQUEST_METHOD": self.command, "PATH_INFO": path, "QUERY_STRING": query, "REMOTE_USER": "anna",
+                "GIT_HTTP_EXPORT_ALL": "1", "REQUEST_METHOD": self.command, "PATH_INFO": path,
+                "QUERY_STRING": query, "REMOTE_USER": "anna",
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
                 "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
             },

@@ -42,6 +42,10 @@ ALLOWABLE: Final = (
     "http.request",
     "model.call",
     "tool.call",
+    "mailbox.fetch",
+    "mailbox.draft",
+    "git.fetch",
+    "git.push",
 )
 KEYS: Final = (
     "owner",
