@@ -83,8 +83,10 @@ class Sandbox:
 
     def _open_up(self) -> None:
         """Let the users of the cells reach what they may have; a room is entered before its user is become."""
-        inside = self.profile.level is Level.NAMESPACES and self.profile.rooms
-        needed = [*self._readable, *([self.profile.rooms] if inside else [])]
+        needed = list(self._readable)
+        covers = self.profile.level is Level.NAMESPACES or any(map(kernel.closed_above, needed))
+        if covers and self.profile.rooms:  # this process has to reach them too
+            needed.append(self.profile.rooms)
         try:
             kernel.open_up(needed)
         except OSError as error:
