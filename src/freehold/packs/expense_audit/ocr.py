@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "Ocr", "Text"]
 
-_DETECT_SIDE_PX = 960
-_DETECT_SHORT_PX = 480
-_DETECT_LONG_PX = 1600
+_DETECT_SIDE_PX = 768
+_DETECT_SHORT_PX = 384
+_DETECT_LONG_PX = 1280
+_SMALL_PX = 15
+"""Lines lower than this when they are looked for are small print: their part of the page is looked at closer,"""
+_CLOSE_PX = 24
+"""so that they come to this height, as far as the next two allow."""
+_CLOSE_LONG_PX = 1600
+_CLOSE_AREA_PX = 960 * 672
 _PIXEL_THRESHOLD = 0.3
 _BOX_THRESHOLD = 0.5
 _UNCLIP = 1.6
@@ -84,11 +90,16 @@ class Ocr:
         Its width is multiplied by `squeeze` and padded to at least `least_width` pixels. One row a call: on
         one thread a batch only adds padding.
         """
+        import numpy as np
+
         models = self._ready()
         name = models.recogniser.get_inputs()[0].name
         used = min(max(1, math.ceil(squeeze * _ROW_PX * row.shape[1] / row.shape[0])), _MAX_ROW_PX)
         width = max(used, least_width)
-        scores: Floats = models.recogniser.run(None, {name: _row_tensor(row, used, width)})[0][0]
+        tensor = _tensor(row, used, _ROW_PX)
+        if width > used:
+            tensor = np.pad(tensor, ((0, 0), (0, 0), (0, 0), (0, width - used)))
+        scores: Floats = models.recogniser.run(None, {name: tensor})[0][0]
         return _decode(scores, models.characters, used / width)
 
     def _read_row(self, row: Picture) -> Text:
@@ -110,18 +121,33 @@ class Ocr:
         return self._models
 
     def _detect(self, picture: Picture) -> list[Floats]:
+        """The corners of all lines in page pixels, from the top; small print takes a second, closer look."""
+        import numpy as np
+
+        height, width = picture.shape[:2]
+        scale = _detect_scale(width, height)
+        boxes = self._find(picture, scale)
+        lines_px = float(np.median([_height(box) for box in boxes])) if boxes else 1.0
+        if lines_px * scale < _SMALL_PX:
+            corners = np.concatenate(boxes) if boxes else np.array([[0, 0], [width, height]])
+            x0, y0 = np.maximum(corners.min(axis=0) - 2 * lines_px, 0).astype(int)
+            x1, y1 = np.minimum(corners.max(axis=0) + 2 * lines_px + 1, [width, height]).astype(int)
+            closer = _closer_scale(x1 - x0, y1 - y0, lines_px)
+            if closer > 1.1 * scale:
+                corner = np.array([x0, y0], dtype=np.float32)
+                boxes = [box + corner for box in self._find(picture[y0:y1, x0:x1], closer)]
+        return sorted(boxes, key=lambda box: (float(box[0, 1]), float(box[0, 0])))
+
+    def _find(self, picture: Picture, scale: float) -> list[Floats]:
+        """The corners of the lines in a picture that is looked at in this scale, in its own pixels."""
         import cv2
         import numpy as np
 
         height, width = picture.shape[:2]
-        wide, high = _detect_size(width, height)
-        small = cv2.resize(picture, (wide, high), interpolation=cv2.INTER_LINEAR)
-        tensor = small.transpose(2, 0, 1)[None, ::-1].astype(np.float32)
-        tensor *= np.float32(2 / 255)
-        tensor -= np.float32(1)
+        wide, high = (max(32, round(side * scale / 32) * 32) for side in (width, height))
         models = self._ready()
         name = models.detector.get_inputs()[0].name
-        heat: Floats = models.detector.run(None, {name: np.ascontiguousarray(tensor)})[0][0, 0]
+        heat: Floats = models.detector.run(None, {name: _tensor(picture, wide, high)})[0][0, 0]
         mask = cv2.dilate((heat > _PIXEL_THRESHOLD).astype(np.uint8), np.ones((2, 2), np.uint8))
         contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
         boxes: list[Floats] = []
@@ -130,15 +156,27 @@ class Ocr:
             if box is not None:
                 box = box * np.array([width / wide, height / high], np.float32)
                 boxes.append(np.clip(box, 0, [width - 1, height - 1]).astype(np.float32))
-        return sorted(boxes, key=lambda box: (float(box[0, 1]), float(box[0, 0])))
+        return boxes
 
 
-def _detect_size(width: int, height: int) -> tuple[int, int]:
-    """A long side of 960, more for long narrow slips so that the short side keeps 480; multiples of 32."""
+def _detect_scale(width: int, height: int) -> float:
+    """At most 1: a long side of 768, more for long narrow slips so that the short side keeps 384."""
     scale = min(1.0, _DETECT_SIDE_PX / max(width, height))
     if min(width, height) * scale < _DETECT_SHORT_PX:
         scale = min(1.0, _DETECT_SHORT_PX / min(width, height), _DETECT_LONG_PX / max(width, height))
-    return max(32, round(width * scale / 32) * 32), max(32, round(height * scale / 32) * 32)
+    return scale
+
+
+def _closer_scale(width: int, height: int, lines_px: float) -> float:
+    limit = min(_CLOSE_LONG_PX / max(width, height), math.sqrt(_CLOSE_AREA_PX / (width * height)))
+    return min(1.0, _CLOSE_PX / lines_px, limit)
+
+
+def _height(box: Floats) -> float:
+    """The shorter side of a box, in its pixels."""
+    import numpy as np
+
+    return float(min(np.linalg.norm(box[0] - box[3]), np.linalg.norm(box[0] - box[1])))
 
 
 def _box_of(contour: Any, heat: Floats) -> Floats | None:
@@ -193,14 +231,14 @@ def cut_row(picture: Picture, box: Floats) -> Picture:
     return row.astype(np.uint8, copy=False)
 
 
-def _row_tensor(row: Picture, used: int, width: int) -> Floats:
+def _tensor(picture: Picture, wide: int, high: int) -> Floats:
+    """A picture in that size as the models take it: shape (1, 3, high, wide), BGR, from -1 to 1."""
     import cv2
     import numpy as np
 
-    tensor = np.zeros((1, 3, _ROW_PX, width), dtype=np.float32)
-    scaled = cv2.resize(row, (used, _ROW_PX)).transpose(2, 0, 1)[::-1]
-    tensor[0, :, :, :used] = scaled.astype(np.float32) * np.float32(2 / 255) - np.float32(1)
-    return tensor
+    scaled = cv2.resize(picture, (wide, high), interpolation=cv2.INTER_LINEAR)
+    blob = cv2.dnn.blobFromImage(scaled, 2 / 255, mean=(127.5,) * 3, swapRB=True)
+    return np.asarray(blob, dtype=np.float32)
 
 
 def _decode(scores: Floats, characters: tuple[str, ...], used: float) -> Text:
