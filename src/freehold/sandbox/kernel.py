@@ -14,10 +14,13 @@ _RECURSIVE: Final = 0x4000
 _SLAVE: Final = 0x80000
 _NOSUID_NODEV: Final = 0x6
 _PR_SET_PDEATHSIG: Final = 1
+_PLACES: Final = ("/mnt", "/media", "/srv", "/opt", "/tmp")
 
 
-def open_up(paths: Iterable[str]) -> None:
+def open_up(paths: Iterable[str]) -> bool:
     """Let every user reach ``paths``, also through folders that are closed to it; seen by this process alone.
+
+    Returns whether anything had to be done for it.
 
     A closed folder above one of them (root's home, an estate) is covered, in a namespace of mounts of this
     process's own, by an empty one in which there are only those paths, by their names. Raises OSError, also
@@ -29,7 +32,7 @@ def open_up(paths: Iterable[str]) -> None:
         if closed:
             shut.setdefault(closed, []).append(path)
     if not shut:
-        return
+        return False
     libc = ctypes.CDLL(None, use_errno=True)
     _called(libc.unshare(_NEW_MOUNTS))
     _mount(libc, "none", "/", None, _RECURSIVE | _SLAVE)
@@ -40,6 +43,17 @@ def open_up(paths: Iterable[str]) -> None:
         for path in inner:
             _bind_again(libc, held[path], path)
     os.umask(mask)
+    return True
+
+
+def enter_apart(folder: str) -> str:
+    """Go to ``folder`` under a name that it keeps when it is moved, seen by this process alone; return that name."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _called(libc.unshare(_NEW_MOUNTS))
+    place = next(place for place in _PLACES if os.path.isdir(place))
+    _mount(libc, folder, place, None, _BIND)
+    os.chdir(place)
+    return place
 
 
 def closed_above(path: str) -> str:

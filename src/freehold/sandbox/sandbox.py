@@ -60,6 +60,7 @@ class Sandbox:
         self._users = users.Users() if profile.level is not Level.NONE else None
         self._groups = find_groups() if profile.level is not Level.NONE else None
         self._readable: list[str] = []
+        self._covered = False
         self._program = ""
         self._filter = b""
         self._counted = (0.0, 0)
@@ -88,7 +89,7 @@ class Sandbox:
         if covers and self.profile.rooms:  # this process has to reach them too
             needed.append(self.profile.rooms)
         try:
-            kernel.open_up(needed)
+            self._covered = kernel.open_up(needed)
         except OSError as error:
             raise Unavailable(
                 f"users of their own cannot reach {next(filter(kernel.closed_above, needed), needed[0])}, "
@@ -173,9 +174,13 @@ class Sandbox:
         if level is Level.NAMESPACES:
             self._exec(cell, parent, argv, keep, environment)
         if room:
-            os.chdir(room)
+            if self._covered:
+                room = kernel.enter_apart(room)
+            else:
+                os.chdir(room)
             descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            room = f"/proc/self/fd/{descriptor}" if cell.user else room
+            if cell.user and not self._covered:  # it may not walk there by its name
+                room = f"/proc/self/fd/{descriptor}"
         self._limit(cell)
         users.become(cell.user)
         kernel.die_with(parent)

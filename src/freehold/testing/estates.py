@@ -28,6 +28,7 @@ from freehold.runtime.pins import Pins
 from freehold.runtime.pool import RunnerPool
 from freehold.runtime.records import Records
 from freehold.runtime.toolbox import Toolbox
+from freehold.sandbox import Level, Profile
 
 OWNER = "anna"
 AGENT = "worker"
@@ -58,6 +59,7 @@ class ThrowawayEstate:
         self.place = Place(folder, ESTATE, "Throw-away", store or str(folder / "store"))
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.most_live = MAX_LIVE
+        self.level = Level.NONE
         self.loads = ""
         self._clock = clock or SystemClock()
         self._delay_s = commit_delay_s
@@ -113,7 +115,7 @@ class ThrowawayEstate:
     def _build(self) -> None:
         folder, rooms = self.place.folder, self.rooms
         loads = load_message(self._packs[self.loads]) if self.loads else None
-        self.pool = RunnerPool(spare=self._spare, loads=loads)
+        self.pool = RunnerPool(self._profile(), spare=self._spare, loads=loads)
         self.couriers = Couriers()
         pins = Pins(rooms)
         tools = Toolbox(rooms, self.couriers, pins, Outbox(rooms, folder / "outbox"))
@@ -123,6 +125,14 @@ class ThrowawayEstate:
             lambda run, event: self.events.append((run, event)),
         )  # fmt: skip
         self.engine = Engine(self.kernel, house, self._policy, most=self.most_live)
+
+    def _profile(self) -> Profile:
+        """Return what stands around the runners; all packs of the estate are readable, where there are walls."""
+        if self.level is Level.NONE:
+            return Profile()
+        folders = {folder for pack in self._packs.values() for folder in pack.search_path}
+        rooms = self.place.folder / "workspaces" / ".ready"
+        return Profile(self.level, tuple(sorted(folders)), str(rooms), (str(self.place.folder / "keys"),))
 
     async def close(self) -> None:
         """Stop everything in order; what had not ended goes on at the next ``open``."""
