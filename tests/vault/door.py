@@ -41,3 +41,12 @@ class Door:
 
     async def set(self, name: str, value: str, *hosts: str, **content: Any) -> v.SecretView:
         return await self.ask("secrets.set", name, value, hosts=list(hosts), **content)
+
+    def unlock(self, passphrase: str) -> None:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.path))
+            channel = BlockingChannel(sock, FROM_DOOR)
+            channel.send(v.Unlock(passphrase))
+            told = channel.receive()
+            if told.problem is not None:
+                raise error_of(told.problem)

@@ -253,6 +253,8 @@ def _at_door(
     """Ask the vault for something in a person's name; returns what may be known of the secret."""
     with _Door(desk) as door:
         typed = value()
+        if len(typed.encode()) > permits.MAX_SECRET:
+            raise BadInput(f"A secret has at most {permits.MAX_SECRET:,} bytes.", remedy="Keep a file elsewhere.")
         challenge = door.ask(v.Knock())
         said = {"verb": what, "name": name, "session": challenge.session, **content}
         signed = sign(desk, who, "rules.change", name, content=said)

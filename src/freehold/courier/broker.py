@@ -38,6 +38,7 @@ _UP: Final = struct.Struct(">BI")
 _RENEW: Final = 1
 _KEEP: Final = 2
 _EARLY_S: Final = 30.0
+_MOST_HANDED: Final = 256
 Result = tuple[str, dict[str, Any], str]
 
 
@@ -149,7 +150,7 @@ class Broker:
                 self._begin(parcel, handed)
             else:
                 self._handed[handed.counter] = handed
-                if len(self._handed) > 2 * THREADS:
+                if len(self._handed) > _MOST_HANDED:
                     self._handed.popitem(last=False)
         if not data:
             self._vault_gone = True

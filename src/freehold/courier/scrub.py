@@ -48,6 +48,8 @@ class Scrubber:
 
     def clean(self, data: bytes) -> bytes:
         """Return the whole of ``data``, clean."""
+        if not self._held and self.pattern.search(data) is None:
+            return data
         return self.feed(data) + self.end()
 
     def text(self, text: str) -> str:

@@ -131,14 +131,21 @@ class Reply:
                 for cookie in headers[name].split(", "):
                     tell(cookie.partition("=")[2].partition(";")[0].encode() or cookie.encode())
                 headers[name] = scrub.FOUND.decode()
-        clean = {
-            self._scrubber.text(name): scrub.without_tokens(self._scrubber.text(text).encode(), tell).decode(
-                "utf-8", "replace"
-            )
-            for name, text in headers.items()
-        }
+        clean = self._headers(headers, tell)
         value = plain.answer(self.status, clean, body)
         return value | {"note": note} if note else value
+
+    def _headers(self, headers: dict[str, str], tell: Callable[[bytes], None]) -> dict[str, str]:
+        """Return headers without secrets; one look at all of them tells whether any has to be looked at alone."""
+        whole = "\n".join(f"{name}: {text}" for name, text in headers.items()).encode("utf-8", "replace")
+        if self._scrubber.pattern.search(whole) is None and scrub.without_tokens(whole, tell) == whole:
+            return headers
+        return {
+            self._scrubber.text(name): scrub.without_tokens(
+                self._scrubber.text(text).encode("utf-8", "replace"), tell
+            ).decode("utf-8", "replace")
+            for name, text in headers.items()
+        }
 
 
 def refreshed(binding: Binding, connection: socket.socket, secret: str) -> tuple[str, float, str]:

@@ -120,7 +120,7 @@ async def connect(host: str, port: int, may_connect: Callable[[str], bool]) -> s
     problem = f"{where} has no address that may be connected to"
     try:
         async with asyncio.timeout(CONNECT_LIMIT_S):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = _literal(host, port) or await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             for family, kind, protocol, _, address in found:
                 if not may_connect(str(address[0])):
                     continue
@@ -139,6 +139,16 @@ async def connect(host: str, port: int, may_connect: Callable[[str], bool]) -> s
     except (OSError, UnicodeError) as error:
         problem = f"{where} cannot be found: {getattr(error, 'strerror', None) or error}"
     raise Unavailable(f"{problem}. Nothing was sent.")
+
+
+def _literal(host: str, port: int) -> list[tuple[Any, ...]]:
+    """Return the address that ``host`` is, where it is one and no name."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return []
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    return [(family, socket.SOCK_STREAM, 0, "", (host, port))]
 
 
 def is_public(address: str) -> bool:
