@@ -84,6 +84,35 @@ def test_a_passphrase_is_asked_for_at_the_terminal_and_scripts_can_decide_nothin
     assert "correct horse" not in adding.said
     assert person.types("settings", "--json").value["own_domains"] == ["example.com"]
 
+    changing = Terminal(person, "humans", "passphrase")
+    changing.answers("Passphrase of anna", "correct horse")
+    changing.answers("New passphrase", "another staple")
+    changing.answers("Once more", "another staple")
+    assert changing.ends() == 0, changing.said
+    retiring = Terminal(person, "agents", "retire", "audrey")
+    retiring.answers("Passphrase of anna", "correct horse")
+    retiring.answers("Passphrase of anna", "another staple")
+    assert retiring.ends() == 0, retiring.said
+
+
+def test_a_lost_key_is_replaced_by_another_human_and_by_nobody_alone(owner: Person) -> None:
+    owner.does("humans", "add", "ben", "--email", "ben@example.com", "--presence", "none", "--as", "anna")
+    lost = owner.folder / "keys" / "people" / "anna.key"
+    before = lost.read_text()
+    alone = owner.types("humans", "rekey", "anna", "--presence", "none", "--as", "anna")
+    assert (alone.code, "cannot replace their own key" in alone.err) == (3, True)
+    unfit = owner.types("humans", "rekey", "anna", "--presence", "none", "--as", "ben")
+    assert (unfit.code, "ben may not replace the key" in unfit.err) == (3, True)
+    assert lost.read_text() == before
+    owner.does("agents", "allow", "ben", "*: *", "--as", "anna")
+    owner.does("humans", "rekey", "anna", "--presence", "none", "--as", "ben")
+    new = lost.read_text()
+    assert new != before
+    owner.does("settings", "set", "freeze_grace_s", "11", "--as", "anna")
+    lost.write_text(before)
+    old = owner.types("settings", "set", "freeze_grace_s", "12", "--as", "anna")
+    assert (old.code, "not that of anna" in old.err) == (3, True)
+
 
 def test_silence_is_never_consent(owner: Person) -> None:
     owner.employs("errand")

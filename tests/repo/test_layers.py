@@ -53,6 +53,7 @@ BREACHES = [
     Breach("only the store speaks SQL", "kernel", "def late() -> None:\n    import sqlite3"),
     Breach("only packs open strangers' files", "daemon", "from PIL import Image"),
     Breach("only a courier speaks to a host", "runtime", "import smtplib"),
+    Breach("the vault loads one library, and none that speaks to anybody", "vault", "import ssl"),
     Breach(DECIDES, "runtime", "import cedarpy"),
     Breach(DECIDES, "kernel", "import rich.table"),
     Breach("base is pure: no I/O of its own", "base", "import socket"),

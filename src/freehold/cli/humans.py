@@ -7,7 +7,7 @@ import typer
 from freehold.base.errors import BadInput
 from freehold.cli import words
 from freehold.cli.desk import Desk
-from freehold.cli.signing import AsOption, new_passphrase, sign
+from freehold.cli.signing import AsOption, new_passphrase, sign, signer, unlock
 from freehold.cli.verbs import bare, noun, verb
 
 app: typer.Typer = noun("Who answers for what agents do, and approves it.")
@@ -92,6 +92,46 @@ def show(desk: Desk, name: Name) -> None:
             ]
         ),
     )
+
+
+@verb(app, "passphrase")
+def passphrase(desk: Desk, who: AsOption = None) -> None:
+    """Change the passphrase of your key; the key stays the same, and what was signed with it."""
+    from freehold.kernel import people
+
+    name = signer(desk, who)
+    path = desk.estate.key_of(name)
+    key = people.read_key(path)
+    opened = unlock(desk, key)
+    people.replace_key(path, people.seal_key(opened, new_passphrase(desk, name)))
+    said = "" if key.presence == "passphrase" else " The estate is told by: freehold humans rekey"
+    desk.show({"human": name}, lambda _: f"The key of {name} has another passphrase.{said}")
+
+
+@verb(app, "rekey")
+def rekey(
+    desk: Desk,
+    name: Name,
+    presence: Annotated[str, typer.Option(help="`passphrase` or `none`.")] = "passphrase",
+    public_key: Annotated[
+        str | None, typer.Option(help="Its public half in hex, when they made the new key elsewhere.")
+    ] = None,
+    who: AsOption = None,
+) -> None:
+    """Replace a key that was lost, or that others may have seen. Another human signs, with --as."""
+    from freehold.kernel import people
+
+    if presence not in ("none", "passphrase"):
+        raise BadInput(f"{presence!r} is not a kind of presence.", remedy="Use `passphrase` or `none`.")
+    path, key = desk.estate.key_of(name), None
+    if public_key is None:
+        key = people.make_key(name, new_passphrase(desk, name) if presence == "passphrase" else None)
+    args = {"name": name, "public_key": public_key if key is None else key.public, "presence": presence}
+    signed = sign(desk, who, "people.change", name, content={"verb": "humans.rekey", **args})
+    desk.call("humans.rekey", {**args, "signed": signed})
+    if key is not None:
+        people.replace_key(path, key)
+    desk.show({"human": name}, lambda _: f"{name} has a new key; the old one decides nothing any more.")
 
 
 @verb(app, "retire")

@@ -61,13 +61,12 @@ def sign(
 
 def unlock(desk: Desk, key: people.KeyFile) -> people.SigningKey:
     """Return the opened key; asks for the passphrase at the terminal where it has one."""
-    if key.presence == "none":
-        return key.unlock()
-    if not desk.interactive:
-        return key.unlock(None)  # says that a terminal is needed
+    if key.presence == "none" or not desk.interactive:
+        return key.unlock()  # a key with a passphrase says that a terminal is needed
     for attempt in range(ATTEMPTS):
+        typed = ask_secret(f"Passphrase of {key.human}: ")
         try:
-            return key.unlock(ask_secret(f"Passphrase of {key.human}: "))
+            return key.unlock(typed)
         except Refused as error:
             if error.code != "refused.passphrase" or attempt == ATTEMPTS - 1:
                 raise

@@ -129,6 +129,10 @@ class SigningKey:
         self._key = key
         self.human = human
 
+    def raw(self) -> bytes:
+        """Return the private key, to be encrypted again."""
+        return self._key.private_bytes_raw()
+
     def sign(self, statement: Statement) -> Signed:
         """Return ``statement`` signed; raises BadInput when it speaks for somebody else."""
         if statement.by != self.human:
@@ -227,7 +231,6 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def make_key(human: str, passphrase: str | None, kdf: Scrypt | None = None) -> KeyFile:
     """Return a new Ed25519 key: encrypted under ``passphrase``, or in the clear when it is None."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     key = Ed25519PrivateKey.generate()
     public, raw = key.public_key().public_bytes_raw().hex(), key.private_bytes_raw()
@@ -237,10 +240,35 @@ def make_key(human: str, passphrase: str | None, kdf: Scrypt | None = None) -> K
         raise BadInput(
             "The passphrase is empty.", remedy="Choose one, or ask for presence `none` in so many words."
         )
+    return _sealed(human, raw, passphrase, kdf)
+
+
+def _sealed(human: str, raw: bytes, passphrase: str, kdf: Scrypt | None) -> KeyFile:
+    """Return the key file with ``raw`` encrypted under ``passphrase``, with a salt and nonce of its own."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    public = Ed25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw().hex()
     kdf, salt, nonce = kdf or Scrypt(), secrets.token_bytes(16), secrets.token_bytes(12)
     open_file = KeyFile(human, public, "passphrase", "", kdf, salt.hex(), nonce.hex(), "aes-256-gcm")
     sealed = AESGCM(kdf.derive(passphrase, salt)).encrypt(nonce, raw, open_file._header())
     return msgspec.structs.replace(open_file, private=sealed.hex())
+
+
+def seal_key(key: SigningKey, passphrase: str, kdf: Scrypt | None = None) -> KeyFile:
+    """Return an opened key encrypted under another passphrase; its public half stays."""
+    if not passphrase.strip():
+        raise BadInput("The passphrase is empty.", remedy="Choose one.")
+    return _sealed(key.human, key.raw(), passphrase, kdf)
+
+
+def replace_key(path: Path, key: KeyFile) -> None:
+    """Put ``key`` in place of the file, so that a crash leaves the old one or the new one, whole; raises BadInput."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    write_key(new, key)
+    os.replace(new, path)
+    _sync_folder(path.parent)
 
 
 def write_key(path: Path, key: KeyFile) -> None:

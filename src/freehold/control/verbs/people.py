@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from freehold.base import BadInput
+from freehold.base import BadInput, Refused
 from freehold.control.server import Call, Handler
 from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
 from freehold.kernel.principals import Human
@@ -25,6 +25,12 @@ class _NewHuman(Signable):
     email: str
     public_key: str
     manager: str | None = None
+    presence: Literal["none", "passphrase"] = "passphrase"
+
+
+class _Rekey(Signable):
+    name: str
+    public_key: str
     presence: Literal["none", "passphrase"] = "passphrase"
 
 
@@ -69,7 +75,7 @@ class PeopleVerbs:
             "agents.list": self._agents, "agents.show": self._agent, "agents.add": self._add_agent,
             "agents.allow": self._allow, "agents.retire": self._retire_agent, "agents.revoke": self._revoke,
             "humans.list": self._humans, "humans.show": self._human, "humans.add": self._add_human,
-            "humans.retire": self._retire_human,
+            "humans.retire": self._retire_human, "humans.rekey": self._rekey,
             "settings.list": self._settings, "settings.set": self._set,
             "freezes.list": self._freezes, "freezes.add": self._freeze, "freezes.remove": self._thaw,
             "packs.list": self._packs, "packs.add": self._add_pack, "packs.remove": self._remove_pack,
@@ -173,6 +179,23 @@ class PeopleVerbs:
             Human(args.slug, args.name, args.email, args.public_key, args.manager, args.presence), by=who
         )
         return self._human_view(await self._desk.commit(used.join(added)))
+
+    async def _rekey(self, call: Call) -> dict[str, Any]:
+        """Replace a lost key: another human signs, who may change everything; nobody replaces their own alone."""
+        args = call.read(_Rekey)
+        human = self._registry.human(args.name)
+        used = self._desk.judge(args.signed, "people.change", args.name, args.content("humans.rekey"))
+        if used.value == human.slug:
+            raise Refused(
+                f"{human.slug} cannot replace their own key.",
+                remedy="Another human signs for it: that is what four eyes are for.",
+                code="refused.four-eyes",
+            )
+        self._desk.check_steward(str(used.value), f"replace the key of {human.slug}")
+        changed = self._registry.change_human(
+            human.slug, by=str(used.value), public_key=args.public_key, presence=args.presence
+        )
+        return self._human_view(await self._desk.commit(used.join(changed)))
 
     async def _retire_human(self, call: Call) -> dict[str, Any]:
         args = call.read(_SignedName)
