@@ -254,7 +254,9 @@ def _at_door(
     with _Door(desk) as door:
         typed = value()
         if len(typed.encode()) > permits.MAX_SECRET:
-            raise BadInput(f"A secret has at most {permits.MAX_SECRET:,} bytes.", remedy="Keep a file elsewhere.")
+            raise BadInput(
+                f"A secret has at most {permits.MAX_SECRET:,} bytes.", remedy="Keep a file elsewhere."
+            )
         challenge = door.ask(v.Knock())
         said = {"verb": what, "name": name, "session": challenge.session, **content}
         signed = sign(desk, who, "rules.change", name, content=said)

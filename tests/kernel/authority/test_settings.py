@@ -109,6 +109,21 @@ def test_a_host_is_as_far_away_as_settings_say_and_even_a_get_sends_its_address_
     assert not house.settings.device_sink("outbox reports").consequential
 
 
+def test_a_tenant_or_repository_of_a_host_is_a_sink_of_its_own() -> None:
+    house = House()
+    clearances = {"git.example.com/acme": "confidential", "git.example.com/acme/public": "public"}
+    house.make(house.settings.change({"clearances": clearances}, by="anna"))
+    sink = house.settings.http_sink
+    assert sink("POST", "https://git.example.com/acme/site.git").clearance is Confidentiality.CONFIDENTIAL
+    assert sink("POST", "https://git.example.com/acme/public/x").clearance is Confidentiality.PUBLIC
+    assert sink("POST", "https://git.example.com/acmes/site.git").clearance is Confidentiality.PUBLIC
+    assert sink("POST", "https://git.example.com/evil/site.git").clearance is Confidentiality.PUBLIC
+    assert sink("POST", "https://git.example.com/acme/site.git").name == "git.example.com/acme"
+    for wrong in ("git.example.com/", "git.example.com/a//b", "git.example.com/a b"):
+        with pytest.raises(BadInput):
+            house.settings.change({"clearances": {wrong: "public"}}, by="anna")
+
+
 def test_stored_settings_that_cannot_be_read_are_an_alarm() -> None:
     house = House()
     change = house.settings.change({"currency": "CHF"}, by="anna")

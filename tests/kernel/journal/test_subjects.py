@@ -197,3 +197,37 @@ def test_a_damaged_or_missing_key_is_an_alarm_and_not_a_new_key(tmp_path: Path) 
     os.unlink(batch)
     with pytest.raises(Corrupt, match="missing"):
         SubjectKeys(folder).open_set(lost.set_id, lost.members)
+
+
+# ---- under the vault's key ---------------------------------------------------------------------------------------
+
+SEALING = bytes(range(32))
+
+
+def test_under_the_vault_s_key_neither_names_nor_keys_lie_open(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    keys = SubjectKeys(folder, SEALING)
+    sealed = keys.key(("employee:anna",)).seal(b"plain")
+    data = everything_in(folder)
+    assert b"anna" not in data
+    assert keys._secret.hex().encode() not in data
+    assert SubjectKeys(folder, SEALING).key(("employee:anna",)).open(sealed) == b"plain"
+    for wrong in (b"", bytes(32)):
+        with pytest.raises(Corrupt):
+            SubjectKeys(folder, wrong).load()
+    assert everything_in(folder) == data
+
+
+def test_what_lay_open_before_there_was_a_vault_is_sealed_when_it_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    before = SubjectKeys(folder)
+    sealed = before.key(("employee:anna", "employee:ben")).seal(b"plain")
+    before.ensure(["employee:cleo"])
+    before.destroy("employee:cleo")
+    for _ in range(2):
+        keys = SubjectKeys(folder, SEALING)
+        assert keys.key(("employee:anna", "employee:ben")).open(sealed) == b"plain"
+        assert keys.is_forgotten("employee:cleo")
+        assert b"employee" not in everything_in(folder)
+    keys.destroy("employee:anna")
+    assert SubjectKeys(folder, SEALING).names() == ["employee:ben"]
