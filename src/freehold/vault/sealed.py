@@ -1,6 +1,6 @@
 """The vault's file: each secret sealed by itself, an authenticated index over all, replaced whole or not at all.
 
-Layout (docs/decisions/0013): magic, length and header in JSON, nonce and sealed index, sealed records, SHA-256 of all
+Layout (docs/decisions/0014): magic, length and header in JSON, nonce and sealed index, sealed records, SHA-256 of all
 before. The header holds how the master key is wrapped under the passphrase; it is the additional data of the index.
 The checksum tells damage from a wrong passphrase; the seals are what an attacker has to break. All names are relative
 to the working folder, which is the vault's own.
