@@ -7,13 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PARTS = $(wildcard src tests bench)
 BENCHES = $(filter-out bench/_%,$(wildcard bench/*.py))
 DATA ?=
+JOBS ?= 2
 ARGS ?=
 
 .PHONY: help demo test crash lint bench locks clean
 
 help:
 	@echo "make demo    show one real job through the gate, in a throw-away estate"
-	@echo "make test    lint, then every test but the long ones"
+	@echo "make test    lint, then every test but the long ones; JOBS=2 at a time"
 	@echo "make crash   the whole crash suite, kills at random included (minutes)"
 	@echo "make lint    ruff, mypy and the contracts of the layers"
 	@echo "make bench   the benchmarks; DATA=FOLDER names the data that some of them read"
@@ -23,7 +24,7 @@ demo: .venv/.run
 	@$(BIN)/freehold demo $(ARGS)
 
 test: lint
-	@$(BIN)/python -m pytest --timeout 60 $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --timeout 120 $(ARGS)
 
 crash: .venv/.dev
 	@$(BIN)/python -m pytest tests/crash -m "" --timeout 3600 $(ARGS)

@@ -105,7 +105,7 @@ async def test_a_freeze_ends_processes_that_a_step_hid(siege: Siege) -> None:
     assert all(alive(pid) for pid in pids)
     await rooms.ledger.commit(rooms.freezes.freeze("job:foe", "stop", by="anna", at_us=rooms.ledger.now_us()))
     await until(lambda: not any(alive(pid) for pid in pids))
-    assert estate.pool.in_use == 0
+    await until(lambda: estate.pool.in_use == 0)
     await rooms.ledger.commit(rooms.freezes.thaw("job:foe", by="anna"))
     await estate.engine.cancel(run, "anna")
 
