@@ -95,6 +95,29 @@ def test_a_passphrase_is_asked_for_at_the_terminal_and_scripts_can_decide_nothin
     assert retiring.ends() == 0, retiring.said
 
 
+def test_a_vault_that_a_person_opens_is_asked_for_when_the_daemon_starts(owner: Person) -> None:
+    sealing = Terminal(owner, "secrets", "seal", "passphrase")
+    sealing.answers("New passphrase", "vaulting horse")
+    sealing.answers("Once more", "vaulting horse")
+    assert sealing.ends() == 0, sealing.said
+    assert not (owner.folder / "keys" / "vault.pass").exists()
+    assert "a person types" in owner.does("status")
+    owner.does("down")
+    script = owner.types("up")
+    assert (script.code, "wants a passphrase" in script.err) == (4, True)
+    wrong = Terminal(owner, "up")
+    wrong.answers("Passphrase of the vault", "wrong horse")
+    assert wrong.ends() == 3
+    assert "does not open the vault" in wrong.said
+    starting = Terminal(owner, "up")
+    starting.answers("Passphrase of the vault", "vaulting horse")
+    assert starting.ends() == 0, starting.said
+    assert "vaulting horse" not in starting.said
+    owner.does("secrets", "seal", "file")
+    owner.does("down")
+    owner.does("up")
+
+
 def test_a_lost_key_is_replaced_by_another_human_and_by_nobody_alone(owner: Person) -> None:
     owner.does("humans", "add", "ben", "--email", "ben@example.com", "--presence", "none", "--as", "anna")
     lost = owner.folder / "keys" / "people" / "anna.key"

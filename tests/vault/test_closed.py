@@ -182,7 +182,17 @@ def by_another(uid: int, python: str) -> "subprocess.CompletedProcess[str]":
 
 def test_no_message_of_the_vault_carries_a_secret_to_the_daemon() -> None:
     fields = {name for kind in (v.Asleep, v.State, v.Taken, v.Judge) for name in kind.__struct_fields__}
-    assert fields == {"problem", "secrets", "number", "signature", "verb", "name", "content", "signed"}
+    assert fields == {
+        "problem",
+        "secrets",
+        "number",
+        "signature",
+        "verb",
+        "name",
+        "content",
+        "signed",
+        "unlocked_by",
+    }
     assert set(v.SecretView.__struct_fields__) == {
         "name", "hosts", "version", "at_us", "by", "expires_us", "overlap_us", "revoked",
     }  # fmt: skip

@@ -70,13 +70,27 @@ class Desk:
         """Ask the daemon; returns the value, raises what it answered."""
         return self.client().call(verb, args, on_event)
 
+    def vault_passphrase(self) -> str:
+        """Ask for the vault's passphrase where a person types it; "" where it comes from elsewhere."""
+        if self.estate.unlock != "passphrase" or (self.estate.keys / "vault.pass").exists():
+            return ""
+        if not self.interactive:
+            raise Unavailable(
+                "The vault of this estate wants a passphrase, and there is no terminal to type it at.",
+                remedy="Start the daemon at one: freehold up",
+                code="unavailable.locked",
+            )
+        from freehold.cli.signing import ask_secret
+
+        return ask_secret("Passphrase of the vault: ")
+
     def _start(self, error: Unavailable) -> Client:
         if self.no_start:
             raise Unavailable(error.message, remedy="Start it: freehold up", code=error.code)
         from freehold.daemon.start import start_daemon
 
         try:
-            pid = start_daemon(self.estate)
+            pid = start_daemon(self.estate, passphrase=self.vault_passphrase())
         except FreeholdError as problem:
             if problem.code != "unavailable.running":  # somebody else started it in the meantime
                 raise

@@ -1,5 +1,6 @@
 """`freehold init`, `up` and `down`: an estate's first day, and the daemon's."""
 
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -101,14 +102,20 @@ def up(
     if foreground:
         from freehold.daemon.compose import compose
         from freehold.daemon.serve import log_to_stderr, run
+        from freehold.daemon.start import typed_passphrase
 
         log_to_stderr()
-        run(estate, compose, lambda: desk.say(f"Serving {estate.folder}; stop with Ctrl-C."))
+        opens = functools.partial(compose, passphrase=typed_passphrase(desk.vault_passphrase()))
+        run(estate, opens, lambda: desk.say(f"Serving {estate.folder}; stop with Ctrl-C."))
         return
     from freehold.daemon.start import start_daemon
 
     try:
-        value = {"running": True, "started": True, "pid": start_daemon(estate)}
+        value = {
+            "running": True,
+            "started": True,
+            "pid": start_daemon(estate, passphrase=desk.vault_passphrase()),
+        }
     except Unavailable as error:
         if error.code != "unavailable.running":
             raise

@@ -5,6 +5,7 @@ door, signed by a person. No value is ever an argument: others could read it in 
 """
 
 import datetime
+import secrets
 import socket
 import sys
 from collections.abc import Callable
@@ -18,9 +19,10 @@ import typer
 from freehold.base import BadInput, ProtocolError, Refused, Unavailable
 from freehold.cli import words
 from freehold.cli.desk import Desk
-from freehold.cli.signing import AsOption, ask_secret, sign
+from freehold.cli.signing import AsOption, ask_secret, new_passphrase, sign
 from freehold.cli.verbs import bare, noun, verb
 from freehold.control.address import short_path
+from freehold.control.estate import UNLOCKS, destroy_passphrase, set_unlock, write_passphrase
 from freehold.wire import messages as m
 from freehold.wire import permits
 from freehold.wire import vault as v
@@ -52,7 +54,7 @@ def list_secrets(desk: Desk) -> None:
 
 
 def _listed(value: dict[str, Any]) -> str:
-    secrets = words.table(
+    kept = words.table(
         ("secret", "may go to", "version", "set", "by", "ends"),
         [
             (s["name"], ", ".join(s["hosts"]), "revoked" if s["revoked"] else str(s["version"]),
@@ -72,7 +74,7 @@ def _listed(value: dict[str, Any]) -> str:
     )  # fmt: skip
     state = words.pairs([("unlocked by", value["unlocked_by"]), ("memory", value["pages"])])
     warnings = "\n".join(f"warning: {text}" for text in value["warnings"])
-    return "\n\n".join(part for part in (secrets, bindings, state, warnings) if part)
+    return "\n\n".join(part for part in (kept, bindings, state, warnings) if part)
 
 
 @verb(app, "set")
@@ -123,6 +125,35 @@ def forget(desk: Desk, name: Name, who: AsOption = None) -> None:
     """Remove a secret, its name and its bindings."""
     view = _at_door(desk, who, "secrets.forget", name, {}, lambda: "")
     desk.show(view, lambda s: f"Forgot {s['name']}.")
+
+
+@verb(app, "seal")
+def seal(
+    desk: Desk,
+    by: Annotated[str, typer.Argument(metavar="file | passphrase | keyring", help="What opens the vault.")],
+    stdin: StdinOption = False,
+    who: AsOption = None,
+) -> None:
+    """Choose what opens the vault: a file beside it, a passphrase that a person types, this machine's keyring."""
+    if by not in UNLOCKS:
+        raise BadInput(f"{by!r} opens no vault.", remedy=f"Use one of {', '.join(UNLOCKS)}.")
+
+    def passphrase() -> str:
+        if by != "passphrase":
+            return secrets.token_urlsafe(32)
+        return sys.stdin.readline().rstrip("\r\n") if stdin else new_passphrase(desk, "the vault")
+
+    file, chosen = desk.estate.keys / "vault.pass", passphrase()
+    new = file.with_suffix(".new")
+    if by == "file":
+        write_passphrase(new, chosen)
+    _at_door(desk, who, "secrets.seal", "vault", {"opens_by": by}, lambda: chosen)
+    set_unlock(desk.estate, by)
+    if by == "file":
+        new.replace(file)
+    else:
+        destroy_passphrase(file)
+    desk.show({"opens_by": by}, lambda _: f"From now on the vault is opened by: {by}.")
 
 
 @verb(app, "unlock")

@@ -15,6 +15,7 @@ from freehold.base.errors import BadInput, Unavailable
 from freehold.control.address import SOCKET_NAME, check_private
 
 FORMAT: Final = 1
+UNLOCKS: Final = ("file", "passphrase", "keyring")
 FILE_NAME: Final = "estate.toml"
 FOLDERS: Final = ("jobs", "keys", "keys/people", "logs", "outbox", "packs", "sources")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
@@ -24,7 +25,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
 class Estate:
     """One installation. ``store`` is the store's address; ``id`` is what signed statements name.
 
-    ``vault`` is the socket of a vault that is a unit of its own, "" for one that the daemon starts.
+    ``vault`` is the socket of a vault that is a unit of its own, "" for one that the daemon starts; ``unlock`` is where
+    the passphrase of that one comes from: ``file``, ``passphrase`` (a person types it) or ``keyring``.
     """
 
     folder: Path
@@ -32,6 +34,7 @@ class Estate:
     name: str
     store: str
     vault: str = ""
+    unlock: str = "file"
 
     @property
     def socket(self) -> Path:
@@ -116,15 +119,16 @@ def _read(folder: Path, path: Path, values: dict[str, Any]) -> Estate:
             code="input.newer-version",
         )
     identifier, name, store = values.get("id"), values.get("name"), values.get("store", "")
-    vault = values.get("vault", "")
+    vault, unlock = values.get("vault", ""), values.get("unlock", "file")
     if (
         not isinstance(identifier, str)
         or not isinstance(name, str)
         or not isinstance(store, str)
         or not isinstance(vault, str)
+        or unlock not in UNLOCKS
     ):
         raise BadInput(f"{path} lacks `id` or `name`.", remedy="Restore it from a copy.")
-    return Estate(folder, identifier, name, store or str(folder / "store"), vault)
+    return Estate(folder, identifier, name, store or str(folder / "store"), vault, str(unlock))
 
 
 def make_estate(folder: Path, *, name: str, store: str = "") -> Estate:
@@ -172,6 +176,51 @@ def make_estate(folder: Path, *, name: str, store: str = "") -> Estate:
             code="unavailable.disk",
         ) from error
     return open_estate(folder)
+
+
+def set_unlock(estate: Estate, unlock: str) -> None:
+    """Write down where the vault's passphrase comes from now, durably; raises Unavailable."""
+    path = estate.folder / FILE_NAME
+    new = path.with_suffix(".new")
+    try:
+        lines = [
+            line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("unlock")
+        ]
+        with open(new, "w", encoding="utf-8") as file:
+            file.write("\n".join([*lines, f'unlock = "{unlock}"']) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError as error:
+        raise Unavailable(
+            f"{path} cannot be written: {error.strerror}.",
+            remedy=f'Write this line into it: unlock = "{unlock}"',
+        ) from error
+
+
+def write_passphrase(path: Path, passphrase: str) -> None:
+    """Write the vault's passphrase into a file that its owner alone reads, durably; raises Unavailable."""
+    path.unlink(missing_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"{passphrase}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Unavailable(
+            f"{path} cannot be written: {error.strerror}.", remedy="Make room on the disk."
+        ) from error
+
+
+def destroy_passphrase(path: Path) -> None:
+    """Overwrite the file with the vault's passphrase where it lies, and remove it."""
+    if path.exists():
+        with open(path, "r+b") as file:
+            file.write(b"#" * path.stat().st_size)
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
 
 
 def remove_estate(estate: Estate) -> None:

@@ -1,5 +1,6 @@
 """The daemon's process: `python -m freehold.daemon FOLDER READY_FD`. The commands start it."""
 
+import functools
 import logging
 import os
 import sys
@@ -12,9 +13,14 @@ from freehold.daemon.serve import log_to_stderr, run
 from freehold.daemon.start import tell
 
 
-def main(folder: str, ready: int) -> int:
-    """Serve the estate in ``folder``; say over ``ready`` how starting went. Returns the exit code."""
+def main(folder: str, ready: int, passphrase: int = -1) -> int:
+    """Serve the estate in ``folder``; say over ``ready`` how starting went. Returns the exit code.
+
+    ``passphrase`` is a descriptor for the vault to read, and for nobody else; -1 where there is none.
+    """
     os.set_inheritable(ready, False)
+    if passphrase >= 0:
+        os.set_inheritable(passphrase, False)
     os.umask(0o077)
     log_to_stderr()
     log = logging.getLogger("freehold.daemon")
@@ -26,7 +32,7 @@ def main(folder: str, ready: int) -> int:
             tell(ready, error)
 
     try:
-        run(open_estate(Path(folder)), compose, lambda: say(None))
+        run(open_estate(Path(folder)), functools.partial(compose, passphrase=passphrase), lambda: say(None))
     except FreeholdError as error:
         log.error("%s: %s", error.code, error)
         say(error)
@@ -39,4 +45,4 @@ def main(folder: str, ready: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -1,6 +1,7 @@
 """The composition root: opens an estate's kernel and wires runtime and verbs to it."""
 
 import logging
+import os
 from pathlib import Path
 
 from freehold.base import BadInput, SystemClock, digest
@@ -45,6 +46,8 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     log = estate.log if estate.log.parent.is_dir() else None
     vault = Vault(vault_place(estate), log=log)
     kernel = await open_with_vault(estate, vault, clock, passphrase)
+    if passphrase >= 0:
+        os.close(passphrase)
     secrets = furnish(vault, kernel.rooms, log)
     shelf = Shelf(kernel.rooms.store)
     pools = Pools(

@@ -19,21 +19,23 @@ READY_S: Final = 60.0
 STOP_S: Final = 30.0
 
 
-def start_daemon(estate: Estate, *, ready_s: float = READY_S) -> int:
-    """Start the daemon, detached, and return its process id once it serves.
+def start_daemon(estate: Estate, *, passphrase: str = "", ready_s: float = READY_S) -> int:
+    """Start the daemon, detached, and return its process id once it serves. ``passphrase`` opens its vault.
 
     It says over a pipe when it is ready or why it is not; that problem is raised here.
     """
     read_end, write_end = os.pipe()
+    typed = typed_passphrase(passphrase)
+    passed = [write_end, typed] if typed >= 0 else [write_end]
     try:
         _open_log(estate.log)
         with open(estate.log, "ab") as log, open(os.devnull, "rb") as nothing:
             process = subprocess.Popen(
-                [sys.executable, "-m", "freehold.daemon", str(estate.folder), str(write_end)],
+                [sys.executable, "-m", "freehold.daemon", str(estate.folder), str(write_end), str(typed)],
                 stdin=nothing,
                 stdout=log,
                 stderr=log,
-                pass_fds=(write_end,),
+                pass_fds=passed,
                 start_new_session=True,
                 cwd="/",
             )
@@ -46,7 +48,8 @@ def start_daemon(estate: Estate, *, ready_s: float = READY_S) -> int:
             code="unavailable.disk",
         ) from error
     finally:
-        os.close(write_end)
+        for descriptor in passed:
+            os.close(descriptor)
     try:
         said = _read_line(read_end, ready_s)
     finally:
@@ -67,6 +70,16 @@ def start_daemon(estate: Estate, *, ready_s: float = READY_S) -> int:
         remedy=f"Its log says why: {estate.log}",
         code="unavailable.daemon",
     )
+
+
+def typed_passphrase(passphrase: str) -> int:
+    """Return a descriptor that a passphrase can be read from once, -1 for none; no file and no argument holds it."""
+    if not passphrase:
+        return -1
+    read_end, write_end = os.pipe()
+    os.write(write_end, passphrase.encode()[:4_096])
+    os.close(write_end)
+    return read_end
 
 
 def wait_until_stopped(estate: Estate, *, stop_s: float = STOP_S) -> None:

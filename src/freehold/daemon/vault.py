@@ -28,6 +28,7 @@ def vault_place(estate: Estate) -> VaultPlace:
         passphrase=estate.keys / "vault.pass",
         estate=estate.id,
         origin=f"freehold/{estate.id}",
+        unlock=estate.unlock,
         socket=Path(estate.vault) if estate.vault else None,
     )
 

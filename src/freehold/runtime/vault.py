@@ -278,6 +278,10 @@ class Vault:
                 self._told.set()
             elif isinstance(message, v.State):
                 self._secrets = message.secrets
+                if self._life is not None:
+                    self._life.awake = msgspec.structs.replace(
+                        self._life.awake, unlocked_by=message.unlocked_by
+                    )
             elif isinstance(message, v.Taken):
                 waiting = self._waiting.get(message.number)
                 if waiting is not None and not waiting.done():

@@ -21,7 +21,7 @@ DOOR: Final = "door.sock"
 MAX_CALLERS: Final = 16
 _TO_DOOR: Final = m.decoder(v.ToDoor)
 _NAME_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
-VERBS: Final = ("secrets.set", "secrets.rotate", "secrets.revoke", "secrets.forget")
+VERBS: Final = ("secrets.set", "secrets.rotate", "secrets.revoke", "secrets.forget", "secrets.seal")
 
 
 def listen() -> socket.socket:
@@ -126,6 +126,8 @@ def _do(safe: Safe, ask: v.Ask, by: str) -> v.SecretView:
         return safe.set(ask.name, content, value, by)
     if ask.verb == "secrets.rotate":
         return safe.rotate(ask.name, content, value, by)
+    if ask.verb == "secrets.seal":
+        return safe.seal(str(content.get("opens_by", "")), value, by)
     if ask.verb == "secrets.revoke":
         return safe.revoke(ask.name, by)
     return safe.forget(ask.name)

@@ -15,6 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from freehold.base import BadInput, NotFound, Refused
+from freehold.vault import keyring
 from freehold.vault.pages import Pages
 from freehold.vault.sealed import Sealed
 from freehold.wire import permits
@@ -107,6 +108,21 @@ class Safe:
         self._sealed.index.bindings = {key: one for key, one in bindings.items() if one.secret != name}
         self._write_for_good()
         return view
+
+    def seal(self, unlock: str, passphrase: bytes, by: str) -> v.SecretView:
+        """Open from now on by another passphrase; raises BadInput. The file under the old one does not stay."""
+        if unlock not in ("file", "passphrase", "keyring") or len(passphrase) < permits.MIN_SECRET:
+            raise BadInput("That does not open a vault.", remedy="At least eight characters.")
+        if unlock == "keyring":
+            keyring.store(self._sealed.index.estate, passphrase)
+        before = self._sealed.header
+        self._sealed.rewrap(passphrase, unlock)
+        try:
+            self._write_for_good()
+        except BaseException:
+            self._sealed.header = before
+            raise
+        return v.SecretView("vault", (), self._sealed.index.generation, self._now_us(), by)
 
     def bind(self, bindings: Sequence[Binding]) -> None:
         """Take the bindings that people signed, all; raises Refused for one whose secret may not go there."""

@@ -97,7 +97,7 @@ class Server:
             if caller is not None and self._safe is not None:
                 with contextlib.suppress(Unavailable):
                     caller.judged(self._safe, message)
-                self._channel.send(v.State(self._safe.secrets()))
+                self._tell(self._safe)
         else:
             try:
                 self._channel.send(v.Taken(message.number, self._signed(message)))
@@ -119,6 +119,9 @@ class Server:
         if isinstance(message, v.SignCheckpoint):
             return safe.sign_checkpoint(self._origin, message)
         return safe.sign_link(message) if isinstance(message, v.SignLink) else safe.sign_card(message)
+
+    def _tell(self, safe: Safe) -> None:
+        self._channel.send(v.State(safe.secrets(), _STATED[safe.unlock]))
 
     # ---- couriers ------------------------------------------------------------------------------------------------
 
@@ -143,7 +146,7 @@ class Server:
             with contextlib.suppress(FreeholdError):
                 if kind == _RENEW:
                     safe.renew(line.binding, value)
-                    self._channel.send(v.State(safe.secrets()))
+                    self._tell(safe)
                 else:
                     safe.remember(line.binding, value)
 

@@ -124,9 +124,10 @@ class Asleep(Message, frozen=True, tag="asleep"):
 
 
 class State(Message, frozen=True, tag="state"):
-    """What the vault holds has changed."""
+    """What the vault holds, or what opens it, has changed."""
 
     secrets: list[SecretView]
+    unlocked_by: str
 
 
 class Taken(Message, frozen=True, tag="taken"):

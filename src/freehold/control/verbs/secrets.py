@@ -24,6 +24,7 @@ _NOTES: Final = {
     "secrets.rotate": "secret.rotated",
     "secrets.revoke": "secret.revoked",
     "secrets.forget": "secret.forgotten",
+    "secrets.seal": "vault.sealed",
 }
 
 
@@ -132,10 +133,9 @@ class SecretVerbs:
         used = self._desk.judge(signed, "rules.change", asked.name, asked.content)
         who = str(used.value)
         self._desk.check_steward(who, f"change the secret {asked.name}")
+        fields = ("hosts", "expires_us", "overlap_us", "opens_by")
         head: dict[str, Any] = {"secret": asked.name, "by": who}
-        head |= {
-            key: asked.content[key] for key in ("hosts", "expires_us", "overlap_us") if key in asked.content
-        }
+        head |= {key: asked.content[key] for key in fields if key in asked.content}
         await self._desk.commit(used.join(Change([Note(_NOTES[asked.verb], head)])))
         if asked.verb in ("secrets.revoke", "secrets.forget"):
             await self._let_go(asked.name, forget=asked.verb == "secrets.forget", by=who)
