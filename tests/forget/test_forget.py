@@ -1,5 +1,6 @@
 """Forgetting end to end: by the command, over a real estate, where two people's data lies side by side."""
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from freehold.control.estate import open_estate
+from freehold.daemon.vault import vault_place
 from freehold.kernel.subjects import SubjectKeys
+from freehold.runtime.vault import Vault
 from freehold.testing.smtp import SmtpServer
 from tests.forget.conftest import Owner
 
@@ -20,6 +24,19 @@ CARL = "carl was in Rome"
 def file_subject(text: str) -> str:
     """The subject of a source file that the job names nobody for."""
     return f"file:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def sealing_of(folder: Path) -> bytes:
+    """The key of the subjects' keys, from the estate's vault."""
+
+    async def asked() -> str:
+        vault = Vault(vault_place(open_estate(folder)))
+        try:
+            return (await vault.start()).subjects
+        finally:
+            await vault.stop()
+
+    return bytes.fromhex(asyncio.run(asked()))
 
 
 def verifies(owner: Owner, folder: Path) -> bool:
@@ -123,7 +140,7 @@ def test_forgetting_that_was_interrupted_is_completed_at_the_next_start(owner: O
     (copy,) = (owner.folder / "outbox").rglob("ben.txt")
     owner.does("down")
     # what a kill leaves right after the key's destruction: everything else is still there
-    SubjectKeys(owner.folder / "keys" / "subjects").destroy("employee:ben")
+    SubjectKeys(owner.folder / "keys" / "subjects", sealing_of(owner.folder)).destroy("employee:ben")
     owner.does("up")
     assert not copy.exists()
     assert owner.finds(BEN) == []

@@ -249,7 +249,8 @@ class _Door:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(_LIMIT_S)
         try:
-            with short_path(desk.estate.folder / "vault" / "door.sock") as path:
+            own = Path(desk.estate.vault).parent if desk.estate.vault else desk.estate.folder / "vault"
+            with short_path(own / "door.sock") as path:
                 self._socket.connect(path)
         except OSError as error:
             self._socket.close()

@@ -1,7 +1,8 @@
 """One vault: opens its file, closes itself to other processes, and serves the daemon that started it.
 
 The only argument says, in JSON, where everything is; nothing secret stands in it. Under systemd (``listen``) it waits
-for one daemon after another at the socket that systemd made; each gets a new life of the vault, with a new key.
+for one daemon after another at the first socket that systemd made, with the second as the door for people; each daemon
+gets a new life of the vault, with a new key.
 """
 
 import os
@@ -9,6 +10,7 @@ import selectors
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -42,12 +44,15 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uid: int = 0
     unlock: str = "file"
     listen: bool = False
+    passphrase_file: str = ""
 
 
 def main(argument: str) -> None:
     """Become the vault."""
     setup = msgspec.json.decode(argument, type=Setup)
     given = None if setup.passphrase < 0 else _read(setup.passphrase).rstrip(b"\r\n")
+    if setup.passphrase_file:
+        given = Path(setup.passphrase_file).read_bytes().rstrip(b"\r\n")
     adopted = b"" if setup.adopt < 0 else _read(setup.adopt)
     os.chdir(setup.folder)
     pages = Pages()
@@ -61,11 +66,14 @@ def main(argument: str) -> None:
         return _open(setup, pages, given if typed is None else typed, adopted)
 
     def serve(daemon: socket.socket) -> None:
-        Server(daemon, open_safe, origin=setup.origin, pages=stated, owner_uid=setup.owner_uid).serve()
+        Server(
+            daemon, open_safe, origin=setup.origin, pages=stated, owner_uid=setup.owner_uid, listener=people
+        ).serve()
 
+    people = socket.socket(fileno=_LISTEN_FD + 1) if setup.listen else None
     try:
         if setup.listen:
-            child.close_all_but([_LISTEN_FD])
+            child.close_all_but([_LISTEN_FD, _LISTEN_FD + 1])
             _serve_each(socket.socket(fileno=_LISTEN_FD), setup.owner_uid, serve)
         else:
             child.die_with_parent(setup.parent)
@@ -76,8 +84,7 @@ def main(argument: str) -> None:
         sys.exit(error.exit_code)
 
 
-def _serve_each(listener: socket.socket, owner_uid: int, serve: "object") -> None:
-    assert callable(serve)
+def _serve_each(listener: socket.socket, owner_uid: int, serve: Callable[[socket.socket], None]) -> None:
     with selectors.DefaultSelector() as waiting:
         waiting.register(listener, selectors.EVENT_READ)
         while True:

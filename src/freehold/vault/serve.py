@@ -27,11 +27,16 @@ _MAX_UP: Final = 64 << 10
 
 
 class Server:
-    """One daemon's vault. ``opener`` opens the file, given a passphrase that a person typed, or None."""
+    """One daemon's vault. ``opener`` opens the file, given a passphrase that a person typed, or None.
+
+    ``listener`` is the door for people where somebody else made it; else it is made in the vault's folder.
+    """
 
     def __init__(
-        self, daemon: socket.socket, opener: Opener, *, origin: str, pages: str, owner_uid: int
-    ) -> None:
+        self, daemon: socket.socket, opener: Opener, *, origin: str, pages: str, owner_uid: int,
+        listener: socket.socket | None = None,
+    ) -> None:  # fmt: skip
+        self._listener = listener
         self._channel = BlockingChannel(daemon, _TO_VAULT)
         self._opener = opener
         self._origin = origin
@@ -46,17 +51,22 @@ class Server:
 
     def serve(self) -> None:
         """Serve until the daemon says goodbye or is gone."""
-        listener = door.listen()
+        listener = door.listen() if self._listener is None else self._listener
+        listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
         self._selector.register(self._channel, selectors.EVENT_READ, self._from_daemon)
-        self._open(None)
         with contextlib.suppress(_Gone, Unavailable):
+            self._open(None)
             while True:
                 for key, _ in self._selector.select():
                     key.data()
-        listener.close()
-        door.close()
+        self._selector.close()
         self._channel.close()
+        for line in self._lines.values():
+            line.sock.close()
+        if self._listener is None:
+            listener.close()
+            door.close()
 
     def _open(self, passphrase: bytes | None) -> None:
         try:
