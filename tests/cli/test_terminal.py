@@ -1,9 +1,11 @@
 """A person at a real terminal: passphrases are asked for there, and nowhere else."""
 
+import contextlib
 import fcntl
 import os
 import pty
 import select
+import socket
 import subprocess
 import sys
 import termios
@@ -21,14 +23,16 @@ LONG_S = 40.0
 class Terminal:
     """One command at a terminal of its own; answers what it asks."""
 
-    def __init__(self, person: Person, *words: str) -> None:
+    def __init__(
+        self, person: Person, *words: str, program: tuple[str, ...] = ("-m", "freehold.cli.main")
+    ) -> None:
         self._ours, theirs = pty.openpty()
 
         def own_terminal() -> None:
             fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
 
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "freehold.cli.main", *words],
+            [sys.executable, *program, *words],
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=own_terminal,
             env=person.environment, cwd=person.folder.parent,
         )  # fmt: skip
@@ -135,6 +139,55 @@ def test_a_lost_key_is_replaced_by_another_human_and_by_nobody_alone(owner: Pers
     lost.write_text(before)
     old = owner.types("settings", "set", "freeze_grace_s", "12", "--as", "anna")
     assert (old.code, "not that of anna" in old.err) == (3, True)
+
+
+TWICE = """
+import subprocess, sys
+for number in "123":
+    print("do", number, flush=True)
+    sys.stdin.readline()
+    subprocess.run([sys.executable, "-m", "freehold.cli.main", "settings", "set", "freeze_grace_s", number])
+print("done", flush=True)
+"""
+
+
+def test_a_passphrase_counts_for_some_minutes_at_its_own_terminal_alone(person: Person) -> None:
+    making = Terminal(person, "init", str(person.folder), "--human", "anna", "--email", "anna@example.com")
+    making.answers("Your name", "Anna")
+    making.answers("your own people alone?", "n")
+    making.answers("New passphrase", "correct horse")
+    making.answers("Once more", "correct horse")
+    assert making.ends() == 0, making.said
+    setting = Terminal(person, "settings", "set", "presence_minutes", "5")
+    setting.answers("Passphrase of anna", "correct horse")
+    assert setting.ends() == 0, setting.said
+
+    sitting = Terminal(person, program=("-c", TWICE))
+    sitting.answers("do 1", "")
+    sitting.answers("Passphrase of anna", "correct horse")
+    sitting.answers("do 2", "")
+    sitting.answers("do 3", "")  # the second was not asked for
+    (held,) = (person.folder / "keys" / "people").glob(".anna.*.sock")
+    assert held.stat().st_mode & 0o077 == 0
+
+    script = person.types("settings", "set", "freeze_grace_s", "9")
+    assert (script.code, "asks for its passphrase" in script.err) == (3, True)
+    with socket.socket(socket.AF_UNIX) as attacker:
+        attacker.connect(str(held))
+        said = b""
+        with contextlib.suppress(ConnectionError):
+            attacker.sendall(b"anything")
+            said = attacker.recv(1)
+        assert said == b""
+    elsewhere = Terminal(person, "settings", "set", "freeze_grace_s", "8")
+    elsewhere.answers("Passphrase of anna", "correct horse")
+    assert elsewhere.ends() == 0, elsewhere.said
+
+    assert sitting.ends() == 0, sitting.said
+    assert sitting.said.count("Passphrase of anna") == 1
+    assert person.types("settings", "--json").value["freeze_grace_s"] in (3, 8)
+    person.does("humans", "lock")
+    assert list((person.folder / "keys" / "people").glob(".anna.*.sock")) == []
 
 
 def test_silence_is_never_consent(owner: Person) -> None:

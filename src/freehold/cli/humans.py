@@ -108,6 +108,18 @@ def passphrase(desk: Desk, who: AsOption = None) -> None:
     desk.show({"human": name}, lambda _: f"The key of {name} has another passphrase.{said}")
 
 
+@verb(app, "lock")
+def lock(desk: Desk, who: AsOption = None) -> None:
+    """Ask for your passphrase again from now on, at every terminal."""
+    from freehold.cli import presence
+
+    name = signer(desk, who)
+    count = presence.let_go(desk, name)
+    desk.show(
+        {"human": name, "closed": count}, lambda v: f"Closed at {words.plural(v['closed'], 'terminal')}."
+    )
+
+
 @verb(app, "rekey")
 def rekey(
     desk: Desk,

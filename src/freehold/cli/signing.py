@@ -50,12 +50,26 @@ def sign(
     """Return the signed statement that a verb needs, as JSON. ``digest`` fixes the thing as it was shown."""
     who = signer(desk, given)
     key = people.read_key(desk.estate.key_of(who))
+    hello = desk.call("estate.hello")
+
+    def statement() -> people.Statement:
+        at = hello["now_us"]
+        return people.make_statement(
+            what, estate=hello["estate"], by=who, about=about, digest=digest, at=at, content=content
+        )
+
+    minutes = int(hello["presence_minutes"]) if key.presence == "passphrase" and desk.interactive else 0
+    if minutes:
+        from freehold.cli import presence
+
+        held = presence.ask_held(desk, who, statement())
+        if held is not None:
+            return held
     unlocked = unlock(desk, key)
     hello = desk.call("estate.hello")
-    statement = people.make_statement(
-        what, estate=hello["estate"], by=who, about=about, digest=digest, at=hello["now_us"], content=content
-    )
-    signed: dict[str, Any] = msgspec.to_builtins(unlocked.sign(statement))
+    signed: dict[str, Any] = msgspec.to_builtins(unlocked.sign(statement()))
+    if minutes:
+        presence.hold(desk, unlocked, minutes)
     return signed
 
 

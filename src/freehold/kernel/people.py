@@ -143,6 +143,16 @@ class SigningKey:
         return Signed(statement, self._key.sign(_DOMAIN + statement.encoded()).hex())
 
 
+def signing_key(raw: bytes, human: str) -> SigningKey:
+    """Return the key whose 32 private bytes these are; raises BadInput."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        return SigningKey(Ed25519PrivateKey.from_private_bytes(raw), human)
+    except ValueError as error:
+        raise BadInput("These are not the bytes of an Ed25519 key.", remedy="Open the key again.") from error
+
+
 class Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cost of turning the passphrase into a key (RFC 7914); as it stands, 64 MiB and half a second."""
 

@@ -31,12 +31,15 @@ MIN_RETENTION_DAYS: Final = 183
 class EstateSettings(msgspec.Struct, frozen=True):
     """The values. Domains and hosts are lower case; a domain holds for itself and everything below it.
 
+    ``presence_minutes`` is for how long a typed passphrase counts at its terminal; 0 asks every time.
+
     ``clearances`` says, by mail address, mail domain or host, the highest class that may be sent there; of a host
     also by tenant or repository (``example.com/acme/site``), where the longest that fits counts. Whoever is not
     named is cleared for what its zone allows, and a foreign one for public data only.
     """
 
     presence: Literal["none", "passphrase"] = "passphrase"
+    presence_minutes: int = 0
     currency: str = "EUR"
     retention_days: int = 3650
     card_expiry_hours: int = 168
@@ -308,6 +311,7 @@ def _shown(value: object) -> str:
 _READERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType(
     {
         "presence": _one_of("none", "passphrase"),
+        "presence_minutes": _number(0, 60),
         "currency": _currency,
         "retention_days": _number(MIN_RETENTION_DAYS, 36_500),
         "card_expiry_hours": _number(1, 8_760),

@@ -73,7 +73,10 @@ class WorkVerbs:
     async def _hello(self, call: Call) -> dict[str, Any]:
         call.read(Nothing)
         settings = self._rooms.settings.now
-        return {"estate": self._desk.estate.id, "now_us": self._desk.now_us(), "presence": settings.presence}
+        return {
+            "estate": self._desk.estate.id, "now_us": self._desk.now_us(), "presence": settings.presence,
+            "presence_minutes": settings.presence_minutes,
+        }  # fmt: skip
 
     async def _status(self, call: Call) -> dict[str, Any]:
         call.read(Nothing)
