@@ -186,8 +186,8 @@ def test_no_secret_is_found_anywhere_but_where_it_must_be(keeper: Keeper, tmp_pa
             search.data(f"environment of {pid}", Path(f"/proc/{pid}/environ").read_bytes())
             search.data(f"arguments of {pid}", Path(f"/proc/{pid}/cmdline").read_bytes())
         search.data("replies", shown_run.encode())
-        exported = keeper.types("journal", "show", "--json").out
-        search.data("journal", exported.encode())
+        keeper.does("journal", "export", str(tmp_path / "exported"))
+        search.data("journal", (tmp_path / "exported").read_bytes())
         search.folder(keeper.folder)
         assert search.hits == []
         assert [path for path in keeper.folder.rglob("core*") if path.is_file()] == []

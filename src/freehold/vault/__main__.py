@@ -111,7 +111,7 @@ def _open(setup: Setup, pages: Pages, passphrase: bytes | None, adopted: bytes) 
         )
     if not fresh:
         return Safe(sealed.open_sealed(setup.estate, passphrase), pages, _now_us)
-    if Path(sealed.BEFORE).exists():
+    if Path(sealed.MARK).exists() or Path(sealed.BEFORE).exists():
         raise Unavailable(
             "The vault's file is gone, though there was one.",
             remedy="Restore `vault/sealed` from your copy, or from `vault/sealed.before`.",

@@ -24,6 +24,8 @@ from freehold.wire.vault import SecretView
 
 FILE: Final = "sealed"
 BEFORE: Final = "sealed.before"
+MARK: Final = "made"
+"""Says that there was a file once: where it is gone, no other is made in its place."""
 _TEMPORARY: Final = ".sealed.tmp"
 _MAGIC: Final = b"FHVAULT\x01"
 _SIZE: Final = struct.Struct(">I")
@@ -126,6 +128,8 @@ class Sealed:
             if os.path.exists(FILE):
                 _link_before()
             os.replace(_TEMPORARY, FILE)
+            if not os.path.exists(MARK):
+                _write_synced(MARK, b"")
             _sync_folder()
         except OSError as error:
             self.index.generation -= 1
