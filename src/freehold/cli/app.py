@@ -37,7 +37,7 @@ TABLE: Final = (
     Entry("thaw", "freeze", DAILY, "Let frozen work go on."),
     Entry("bill", "bill", DAILY, "What a run, a job or a month cost."),
     Entry("jobs", "jobs", NOUNS, "What agents are employed to do: new, check, edit, accept, show."),
-    Entry("runs", "runs", NOUNS, "Executions of jobs: show, cancel, pause, resume."),
+    Entry("runs", "runs", NOUNS, "Executions of jobs: show, diff, undo, cancel, pause, resume."),
     Entry("agents", "agents", NOUNS, "Who acts: add, show, allow, retire."),
     Entry("humans", "humans", NOUNS, "Who answers for it: add, show, retire."),
     Entry("grants", "grants", NOUNS, "Approvals given beforehand, scoped and counted: add, revoke."),

@@ -376,7 +376,7 @@ class Story:
             screen.say(f"The report: {_relative(report)}")
         screen.say("Try next:")
         screen.command(f"{name} runs show {short(self._run)} --html run.html {estate}")
-        screen.command(f"{name} journal show --run {short(self._run)} {estate}")
+        screen.command(f"{name} journal --run {short(self._run)} {estate}")
         screen.command(f"{name} jobs show receipts {estate}")
         screen.say(f"And away with it: {name} demo --clean{stage.option()}")
 

@@ -182,3 +182,34 @@ def pause(desk: Desk, name: Run) -> None:
 def resume(desk: Desk, name: Run) -> None:
     """Let a paused run go on."""
     desk.show(desk.call("runs.resume", {"name": name}), lambda r: f"Run {short(r['id'])} goes on.")
+
+
+@verb(app, "diff")
+def diff(desk: Desk, name: Run) -> None:
+    """Show what a run did to files: what it put into the outbox, and what its runners left."""
+    desk.show(desk.call("runs.diff", {"name": name}), _diff_words)
+
+
+@verb(app, "undo")
+def undo(
+    desk: Desk, name: Run, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+) -> None:
+    """Take back the files that a run put into the outbox, if nobody changed them; what was sent stays sent."""
+    if not yes and desk.interactive and not desk.ask_yes(f"Remove what run {name} put into the outbox?"):
+        raise Refused("Nothing was undone.", code="refused.by-person")
+    desk.show(
+        desk.call("runs.undo", {"name": name}),
+        lambda r: f"Taken back from run {short(r['id'])}:\n" + "\n".join(r["files"]),
+    )
+
+
+def _diff_words(found: list[dict[str, Any]]) -> str:
+    if not found:
+        return "The run left no files."
+    said = []
+    for one in found:
+        said.append(
+            f"{one['place']}  {one['path']}  {one['state']}, {one['size']:,} bytes, SHA-256 {one['digest']}"
+        )
+        said += [one["diff"]] if one["diff"] else []
+    return "\n".join(said)

@@ -8,6 +8,7 @@ from freehold.base import BadInput, SystemClock, digest
 from freehold.control.estate import Estate
 from freehold.control.server import Handlers
 from freehold.control.verbs.cards import CardVerbs
+from freehold.control.verbs.changes import ChangeVerbs
 from freehold.control.verbs.desk import Broadcast, Desk
 from freehold.control.verbs.joblist import JobList
 from freehold.control.verbs.people import PeopleVerbs
@@ -18,6 +19,7 @@ from freehold.daemon.serve import Composition, Stop
 from freehold.daemon.vault import furnish, open_with_vault, vault_place
 from freehold.kernel.kernel import Kernel
 from freehold.runtime.caretaker import Caretaker
+from freehold.runtime.changes import Changes
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.drops import Drops
 from freehold.runtime.engine import Engine
@@ -94,9 +96,9 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
         await kernel.close()
         await vault.stop()
 
-    return Composition(
-        verbs(desk, forgetting, SecretVerbs(desk, vault, secrets.bindings, secrets.brokered)), close
-    )
+    handlers = verbs(desk, forgetting, SecretVerbs(desk, vault, secrets.bindings, secrets.brokered))
+    handlers.add_all(ChangeVerbs(desk, Changes(house, outbox)).table())
+    return Composition(handlers, close)
 
 
 class _Policies:

@@ -5,11 +5,11 @@ A file's note names it by a keyed digest of its path, so that a copy of the data
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from freehold.base import BadInput
+from freehold.base import BadInput, digest
 from freehold.base.canonical import decode, encode
 from freehold.kernel import files
 from freehold.kernel.labels import Label
@@ -62,6 +62,34 @@ class Outbox:
                         files.sync_folder(path.parent)
                         removed.append(path.relative_to(self._folder).as_posix())
         return sorted(removed), [Drop(OUTBOX, key) for key in sorted(doomed)]
+
+    def inside(self, path: str) -> str | None:
+        """Return a file's path within the outbox; None for one that lies elsewhere."""
+        try:
+            return Path(path).relative_to(self._folder).as_posix()
+        except ValueError:
+            return None
+
+    def read(self, path: str) -> bytes | None:
+        """Return the contents of a file in the outbox; None where it is gone."""
+        try:
+            return (self._folder / path).read_bytes()
+        except OSError:
+            return None
+
+    def notes_of(self, paths: Sequence[str]) -> list[Drop]:
+        """Return what drops the notes of these files."""
+        known = {document.key for document in self._rooms.store.documents(OUTBOX)}
+        return [Drop(OUTBOX, mark) for path in paths if (mark := self._mark(path)) in known]
+
+    def take_back(self, digests: Mapping[str, str]) -> None:
+        """Remove files that still have the digests that are named; raises StoreFailed."""
+        with files.guarded("The outbox"):
+            for path, recorded in digests.items():
+                data = self.read(path)
+                if data is not None and digest(data) == recorded:
+                    (self._folder / path).unlink(missing_ok=True)
+                    files.sync_folder((self._folder / path).parent)
 
     def _mark(self, path: str) -> str:
         return self._rooms.keys.key((ESTATE,)).digest(encode(["outbox", path]))

@@ -192,7 +192,7 @@ class Toolbox:
 
     def _place(self, within: tuple[str, ...], name: str, data: bytes, label: Label) -> Outcome:
         path, note = self._outbox.place(within, name, data, label)
-        value = encode_trusted({"file": str(path), "size": len(data)})
+        value = encode_trusted({"digest": digest(data), "file": str(path), "size": len(data)})
         return Outcome("done", value, spent=ONE, writes=(note,))
 
     # ---- mail and web --------------------------------------------------------------------------------
