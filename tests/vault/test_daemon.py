@@ -52,6 +52,12 @@ def test_what_was_used_stripped_and_refused_stands_in_the_records(keeper: Keeper
         assert seen["path"] == "/body/raw?q=1"
         assert "Cookie" not in dict(seen["headers"])
 
+        keeper.does("secrets", "bind", "web-too", "secret=http-key", place, "agent=audrey", "private=yes")
+        state, run = shown(keeper)
+        assert (state, len(web.seen())) == ("failed", 1)
+        assert "falls under two bindings: web, web-too" in json.dumps(run)
+        keeper.does("secrets", "unbind", "web-too")
+
         keeper.does("secrets", "revoke", "http-key")
         state, run = shown(keeper)
         assert (state, len(web.seen())) == ("failed", 1)

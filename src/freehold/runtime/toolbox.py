@@ -81,9 +81,9 @@ class Toolbox:
         """Return what makes the effect of a tool for whoever asks."""
         if name == "mail.send":
             deliver = self._send_mail if asker.job.mail is not None else self._file_mail
-            return lambda intent: deliver(asker, intent)
+            return lambda intent: _local(deliver, asker, intent)
         if name == "http.request":
-            return lambda intent: self._request(asker, intent)
+            return lambda intent: _local(self._request, asker, intent)
         effect = self._effects[name]
         return lambda intent: _local(effect, asker, intent)
 
@@ -304,7 +304,7 @@ class Toolbox:
 
 
 async def _local(effect: Effect, asker: Asker, intent: Intent) -> Outcome:
-    """Make an effect inside the daemon; what it cannot do for bad input, it has not done."""
+    """Make an effect; what is refused here, or cannot be for bad input, has not been done."""
     try:
         return await effect(asker, intent)
     except (BadInput, Refused) as error:
