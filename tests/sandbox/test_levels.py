@@ -12,6 +12,7 @@ import pytest
 
 from freehold.sandbox import Level
 from freehold.testing.processes import alive, until
+from tests import needs
 from tests.sandbox.conftest import ROOT, USERS, Run, as_user, need
 
 
@@ -65,6 +66,16 @@ def test_with_neither_nothing_runs_unless_the_estate_allows_it(run: Run, user: s
 def test_a_kernel_without_landlock_still_reaches_namespaces(run: Run, user: str) -> None:
     need(Level.NAMESPACES)
     assert reached(run, "landlock", user)["level"] == "namespaces"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="left out: not root, so there are no rights to give up")
+def test_a_root_that_may_not_handle_other_users_files_is_told(tmp_path: Path) -> None:
+    setpriv = needs.program("setpriv", package="util-linux")
+    said = subprocess.run(
+        [setpriv, "--bounding-set=-dac_override", sys.executable, "-P", "-m", "freehold.cli.main", "sandbox"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert "this root lacks CAP_DAC_OVERRIDE" in said.stdout
 
 
 class Daemon:

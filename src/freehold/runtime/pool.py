@@ -365,7 +365,11 @@ class RunnerPool:
             self._warm.remove(handle)
             handle.close()
         if not handle.forked.done():
-            handle.forked.set_exception(Unavailable("A runner could not be started."))
+            handle.forked.set_exception(
+                Unavailable(
+                    "A runner could not be started.", remedy="See: freehold sandbox; and the daemon's log."
+                )
+            )
             handle.forked.exception()
         handle.exited.set_result(exit_)
         self._watch_idle()

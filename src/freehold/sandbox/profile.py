@@ -30,7 +30,7 @@ class Level(IntEnum):
 
 
 _MEANINGS = {
-    Level.NONE: "the rights of the user that the daemon runs as; limits, and nothing else",
+    Level.NONE: "every right of the user that the daemon runs as, and no limit",
     Level.LANDLOCK: "files, network, signals and system calls held by Landlock and seccomp; others' names are seen",
     Level.NAMESPACES: "a file system, processes and a network of its own (bubblewrap), with seccomp and limits",
 }

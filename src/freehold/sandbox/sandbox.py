@@ -28,6 +28,7 @@ _OOM_SCORE: Final = "500"
 class Cell:
     """The place of one process. ``room`` is its own folder, by the name under which the daemon knows it.
 
+    ``others`` is how many threads its user runs beside it, where a limit of the user's counts them too.
     ``told`` is where bubblewrap says which process it made, -1 at other levels.
     """
 
@@ -35,6 +36,7 @@ class Cell:
     user: int = 0
     room: str = ""
     group: Group | None = None
+    others: int = 0
     told: int = -1
     tells: int = -1
 
@@ -70,6 +72,12 @@ class Sandbox:
         profile = self.profile
         if profile.level is Level.NONE:
             return
+        lacking = users.rights_lacking()
+        if lacking:
+            raise Unavailable(
+                f"this root lacks {', '.join(lacking)}, and its runners would be users of their own",
+                remedy="Give it these capabilities, or run Freehold without root.",
+            )
         if self._groups is not None:
             self._groups.sweep()
         self._filter = seccomp.program(landlock=profile.level is Level.LANDLOCK)
@@ -113,6 +121,8 @@ class Sandbox:
                     os.chown(cell.room, cell.user, cell.user)
             if self._groups is not None:
                 cell.group = self._groups.make(f"{os.getpid()}-{number}", self.profile.limits)
+            elif not cell.user:
+                cell.others = self._of_this_user()
             if self.profile.level is Level.NAMESPACES:
                 cell.told, cell.tells = os.pipe2(os.O_CLOEXEC)
         except BaseException:
@@ -229,7 +239,7 @@ class Sandbox:
         if cell.group is None:
             wanted += [
                 (resource.RLIMIT_AS, limits.memory_bytes),
-                (resource.RLIMIT_NPROC, limits.processes + (0 if cell.user else self._of_this_user())),
+                (resource.RLIMIT_NPROC, limits.processes + cell.others),
             ]
         for what, most in wanted:
             hard = resource.getrlimit(what)[1]
@@ -237,7 +247,7 @@ class Sandbox:
             resource.setrlimit(what, (value, value))
 
     def _of_this_user(self) -> int:
-        """Return how many threads the user runs already; the limit of processes counts them too."""
+        """Return how many threads the user runs, or ran a few seconds ago."""
         at, count = self._counted
         if time.monotonic() - at > _COUNT_EVERY_S or not at:
             count = sum(_threads(entry.path) for entry in os.scandir("/proc") if entry.name.isdigit())

@@ -5,11 +5,17 @@ smaller one. Held in memory by the process that makes the sandboxed ones, for as
 """
 
 import os
+from types import MappingProxyType
 from typing import Final
 
 from freehold.base import Unavailable
 
 RANGES: Final = ((1_900_000_000, 65_536), (55_000, 5_000))
+
+
+_NEEDED: Final = MappingProxyType(
+    {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
+)
 
 
 class Users:
@@ -49,6 +55,15 @@ def _mapped() -> tuple[int, int]:
         "This container knows too few users for processes of their own.",
         remedy=f"Map at least {RANGES[-1][0] + RANGES[-1][1]:,} users into it, or run Freehold without root.",
     )
+
+
+def rights_lacking() -> list[str]:
+    """Return which capabilities this root lacks to handle other users' processes and files; [] where it is none."""
+    if os.geteuid() != 0:
+        return []
+    with open("/proc/self/status") as file:
+        held = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff"))
+    return [name for name, bit in _NEEDED.items() if not held >> bit & 1]
 
 
 def become(user: int) -> None:
