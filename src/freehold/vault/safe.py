@@ -34,7 +34,6 @@ class Safe:
     def __init__(self, sealed: Sealed, pages: Pages, now_us: Callable[[], int]) -> None:
         self.boot = secrets.token_hex(16)
         self.key = secrets.token_bytes(32)
-        self.refusals = 0
         self._sealed = sealed
         self._pages = pages
         self._now_us = now_us
@@ -211,33 +210,33 @@ class Safe:
         except ValueError:
             given = b""
         if not hmac.compare_digest(given, permit.mac(self.key)):
-            raise self._no("its MAC does not hold")
+            raise _refused("its MAC does not hold")
         if permit.boot != self.boot:
-            raise self._no("it was made for another life of the vault")
+            raise _refused("it was made for another life of the vault")
         if permit.counter <= self._counter:
-            raise self._no("it was used before")
+            raise _refused("it was used before")
         self._counter = permit.counter
         if (
             time.monotonic_ns() > permit.expires_ns
             or permit.expires_ns > time.monotonic_ns() + permits.LIFETIME_NS
         ):
-            raise self._no("its time is over")
+            raise _refused("its time is over")
         binding = self._sealed.index.bindings.get(permit.binding)
         if binding is None or permit.binding != line:
-            raise self._no(f"there is no binding {permit.binding} on this line")
+            raise _refused(f"there is no binding {permit.binding} on this line")
         why = binding.covers(permit.agent, permit.method, permit.url)
         if why:
-            raise self._no(f"the binding {binding.name} does not cover it: {why}")
+            raise _refused(f"the binding {binding.name} does not cover it: {why}")
         return binding, self._usable(binding)
 
     def _usable(self, binding: Binding) -> v.SecretView:
         view = self._sealed.index.secrets.get(binding.secret)
         if view is None or view.revoked:
-            raise self._no(f"the secret {binding.secret} {'was revoked' if view else 'is not set'}")
+            raise _refused(f"the secret {binding.secret} {'was revoked' if view else 'is not set'}")
         if binding.host not in view.hosts:
-            raise self._no(f"the secret {binding.secret} may not go to {binding.host}")
+            raise _refused(f"the secret {binding.secret} may not go to {binding.host}")
         if view.expires_us and self._now_us() >= view.expires_us:
-            raise self._no(f"the secret {binding.secret} has expired")
+            raise _refused(f"the secret {binding.secret} has expired")
         return view
 
     def hand(
@@ -267,12 +266,6 @@ class Safe:
             send(
                 [permits.hand_head(permit.counter, view.version, permit.request, total, refused=False), slot]
             )
-
-    def _no(self, why: str) -> Refused:
-        self.refusals += 1
-        return Refused(
-            f"The vault refused the permit: {why}.", remedy="Nothing was sent.", code="refused.permit"
-        )
 
     # ---- signing -------------------------------------------------------------------------------------------------
 
@@ -305,6 +298,10 @@ class Safe:
         with self._pages.slot(self._sealed.size(record)) as slot:
             self._sealed.unseal(record, slot)
             return bytes(slot)
+
+
+def _refused(why: str) -> Refused:
+    return Refused(f"The vault refused the permit: {why}.", remedy="Nothing was sent.", code="refused.permit")
 
 
 def _record(name: str, version: int) -> str:
