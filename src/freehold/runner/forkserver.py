@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Final, NoReturn
 
 from freehold.base import FreeholdError
@@ -29,6 +29,11 @@ from freehold.wire.blocking import BlockingChannel
 _TO_FORKSERVER: Final = m.decoder(m.ToForkserver)
 _SIGNALLED: Final = 128
 """Bubblewrap ends with this and the number of the signal that ended the process inside."""
+
+_KEEP_MEMORY: Final = MappingProxyType(
+    {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
+)
+"""A control group counts every page that a process is given: one that keeps what it has freed is given fewer."""
 
 Serve = Callable[[socket.socket, str], None]
 
@@ -226,7 +231,7 @@ def _become_runner(
 def _environment() -> dict[str, str]:
     """Return what a runner may know, of what this process was told already."""
     threads = {name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")}
-    return environment_inside(os.environ) | threads | {"PYTHONHASHSEED": "0"}
+    return environment_inside(os.environ) | threads | {"PYTHONHASHSEED": "0", **_KEEP_MEMORY}
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

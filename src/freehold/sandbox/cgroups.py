@@ -116,7 +116,7 @@ def _second(root: Path, places: dict[str, str]) -> Groups | None:
 def _usable(groups: Groups) -> bool:
     """Make a group, and have a child go into it, to see that both work."""
     try:
-        group = groups.make(f"probe-{os.getpid()}", Limits())
+        group = groups.make(f"{os.getpid()}-probe", Limits())
     except OSError:
         return False
     try:
