@@ -24,7 +24,7 @@ demo: .venv/.run
 	@$(BIN)/freehold demo $(ARGS)
 
 test: lint
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --timeout 120 $(ARGS)
+	@tools/test $(BIN)/python $(JOBS) $(ARGS)
 
 crash: .venv/.dev
 	@$(BIN)/python -m pytest tests/crash -m "" --timeout 3600 $(ARGS)

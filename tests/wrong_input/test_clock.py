@@ -19,7 +19,7 @@ HOUR_S = 3_600
 def daemon_at(person: Person, shift_s: int) -> Iterator[None]:
     """Run the estate's daemon on a clock that is off by so many seconds."""
     read_end, write_end = os.pipe()
-    words = ["-m", "tests.wrong_input.shifted", str(shift_s), str(person.folder), str(write_end)]
+    words = ["-m", "tests.wrong_input.shifted", str(shift_s), str(person.folder), str(write_end), "-1"]
     log = (person.folder / "logs" / "daemon.log").open("ab")
     process = subprocess.Popen(
         [sys.executable, *words], pass_fds=(write_end,), env=person.environment, stdout=log, stderr=log

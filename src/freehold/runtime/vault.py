@@ -347,9 +347,15 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _make_folder(folder: Path, uid: int) -> None:
-    """Make the vault's folder; where it is another user's, give it and its files to that user."""
+    """Make the vault's folder; where it is another user's, give it and its files to that user.
+
+    Our own group may still walk through it: a root without the right to pass everywhere has to reach it.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
-    for path in (folder, folder / "sealed", folder / "sealed.before") if uid else ():
+    if uid and folder.lstat().st_uid != uid:
+        os.chmod(folder, 0o710)
+        os.chown(folder, uid, os.getegid(), follow_symlinks=False)
+    for path in (folder / "sealed", folder / "sealed.before") if uid else ():
         if path.exists() and path.lstat().st_uid != uid:
             os.chown(path, uid, uid, follow_symlinks=False)
 

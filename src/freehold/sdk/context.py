@@ -45,7 +45,11 @@ class StepPort(Protocol):
 
 
 class Context:
-    """The gate, as one attempt of one step sees it; ``workspace`` is the run's own folder, to write in."""
+    """The gate, as one attempt of one step sees it.
+
+    ``workspace`` is a folder of its runner's own, to write in; another step of the run may have another. What one step
+    leaves for others is its result, or an artifact.
+    """
 
     def __init__(self, port: StepPort, workspace: Path, attempt: int = 1) -> None:
         self.workspace = workspace
