@@ -178,7 +178,7 @@ class Graph:
         for follower in self._followers[state.node.id]:
             self._one_less(follower)
         upstream = state.streams_from
-        if upstream is not None:
+        if upstream is not None and not state.barred:
             for item in range(total):
                 self._hand_on(state, item, upstream.states[item])
         self._look(state)
@@ -195,7 +195,7 @@ class Graph:
 
     def _tell(self, state: NodeState, item: int, outcome: int) -> None:
         for follower in self._followers[state.node.id]:
-            if follower.total is not None:
+            if follower.total is not None and not follower.barred:
                 self._hand_on(follower, item, outcome)
                 self._look(follower)
 
