@@ -14,7 +14,7 @@ import msgspec
 from freehold.base import Json
 from freehold.kernel.facts import Facts
 from freehold.kernel.grades import Category
-from freehold.kernel.labels import Label, Sink
+from freehold.kernel.labels import Integrity, Label, Sink
 from freehold.kernel.rules import Resource
 from freehold.store.interface import Cost, Put
 
@@ -96,9 +96,42 @@ def no_cost(args: Mapping[str, Json]) -> Cost:
     return ONE_ACTION
 
 
+class Role(enum.StrEnum):
+    """What an argument of a tool is to the flow of data."""
+
+    TARGET = "target"
+    """It chooses whom or what the action hits: a recipient, an account, an amount, a host, a path, an id."""
+    CONTENT = "content"
+    """What those whom it hits come to see or keep: a subject, a body, what a file will hold."""
+    INNER = "inner"
+    """Neither: how many, in which order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How a tool shows itself to a model, and what its arguments and its results are to the flow of data.
+
+    ``parameters`` is a JSON Schema of an object. An argument that ``roles`` does not name is a TARGET. ``written_by``
+    says who may have written a field of the result, by its path (``messages.*.body``; a path covers what is below it, the
+    longest path wins, "" is the whole result); what it does not name is a stranger's. ``words`` are those by which
+    people ask for the tool, beside those of its category. ``by`` is who wrote the description and the schema.
+    """
+
+    description: str
+    parameters: Mapping[str, Any]
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    written_by: Mapping[str, Integrity] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    by: Integrity = Integrity.ESTATE
+
+    def role(self, argument: str) -> Role:
+        """Return what an argument is; one that nobody classified chooses what is hit."""
+        return self.roles.get(argument, Role.TARGET)
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One tool as the gate knows it.
+    """One tool as the gate knows it. ``face`` is what a model is shown of it; a tool without one is no model's.
 
     ``resources`` name what the rules judge, each of them; ``sink`` says where data would go (None: it stays in the
     run); ``control`` lists, as (field, value), what in the arguments chooses whom or what the effect hits.
@@ -122,6 +155,7 @@ class Tool:
     right: str = ""
     question: bool = False
     quick: bool = False
+    face: Face | None = None
 
 
 @dataclass(frozen=True, slots=True)
