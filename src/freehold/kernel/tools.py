@@ -112,8 +112,8 @@ class Face:
     """How a tool shows itself to a model, and what its arguments and its results are to the flow of data.
 
     ``parameters`` is a JSON Schema of an object. An argument that ``roles`` does not name is a TARGET. ``written_by``
-    says who may have written a field of the result, by its path (``messages.*.body``; a path covers what is below it, the longest
-    path wins, "" is the whole result); what it does not name is a stranger's. ``words`` are those by which
+    says who may have written a field of the result, by its path (``messages.*.body``); a path covers what is below it,
+    the longest path wins, "" is the whole result, and what nothing names is a stranger's. ``words`` are those by which
     people ask for the tool, beside those of its category. ``by`` is who wrote the description and the schema.
     """
 
