@@ -10,6 +10,7 @@ import json
 import ssl
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ from pathlib import Path
 
 FOLDER = Path(sys.argv[1])
 LOCK = threading.Lock()
+GO = threading.Event()
 FORMS: dict[str, Callable[[bytes], bytes]] = {
     "raw": lambda s: s,
     "reversed": lambda s: s[::-1],
@@ -117,6 +119,89 @@ class Handler(BaseHTTPRequestHandler):
         }
         cookies = [("Set-Cookie", "session=cookie-value-1; Path=/"), ("Set-Cookie", "b=cookie-value-2")]
         self.answer(json.dumps(body).encode(), cookies)
+
+    # ---- replies that come slowly -------------------------------------------------------------------------------
+
+    def begin(self, kind: str = "text/event-stream", status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def piece(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
+        self.wfile.flush()
+
+    def by_slow(self, told: bytes) -> None:
+        """The end comes only when somebody has asked for /go."""
+        self.begin()
+        self.piece(b"data: first\n\n" + b": filler\n" * 200)
+        GO.wait(30)
+        self.piece(b"data: last\n\n")
+        self.piece(b"")
+
+    def by_go(self, told: bytes) -> None:
+        GO.set()
+        self.answer(b"")
+
+    def by_drip(self, told: bytes) -> None:
+        self.begin()
+        for at, byte in enumerate(b"data: before " + told + b" after\n\n" + told + b"\n"):
+            self.piece(bytes([byte]))
+            if at % 7 == 0:
+                time.sleep(0.001)
+        self.piece(b"")
+
+    def by_endless(self, told: bytes) -> None:
+        self.begin()
+        while True:
+            self.piece(b"data: more\n\n" * 1_000)
+
+    def by_silent(self, told: bytes) -> None:
+        self.begin()
+        self.piece(b"data: first\n\n" + b": filler\n" * 200)
+        GO.wait(30)
+
+    def by_dies(self, told: bytes) -> None:
+        self.begin()
+        self.piece(b"data: first\n\n" + b": filler\n" * 200)
+        self.close_connection = True
+
+    def by_half(self, told: bytes) -> None:
+        self.begin()
+        self.piece(b"data: first\n\n" + told[:-1])
+        self.close_connection = True
+
+    def by_short(self, told: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        self.wfile.write(b"data: first\n\n" + b": filler\n" * 200)
+        self.close_connection = True
+
+    def by_packed(self, told: bytes) -> None:
+        self.begin("text/plain")
+        for byte in gzip.compress(b"before " + told):
+            self.piece(bytes([byte]))
+        self.piece(b"")
+
+    def by_busy(self, told: bytes) -> None:
+        self.begin("application/json", 429)
+        self.piece(b'{"error": "too many requests"}')
+        self.piece(b"")
+
+    def by_tokens(self, told: bytes) -> None:
+        self.begin("application/json")
+        for part in (
+            b'{"access_tok',
+            b'en":\n "made-',
+            b'for-you-1", "link": "https://a/?si',
+            b"g=signed-addre",
+            b'ss-1"}',
+        ):
+            self.piece(part)
+        self.piece(b"")
 
     def answer(self, body: bytes, headers: list[tuple[str, str]] | None = None) -> None:
         self.send_response(200)

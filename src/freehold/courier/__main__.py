@@ -7,6 +7,7 @@ courier of a binding gets one secret for each from the vault. It ends when the d
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import msgspec
 
 from freehold.base import FreeholdError
 from freehold.courier.broker import Broker
-from freehold.courier.http import deliver_http
+from freehold.courier.http import Stream, deliver_http
 from freehold.courier.smtp import deliver_mail
 from freehold.wire import child
 from freehold.wire import messages as m
@@ -23,7 +24,7 @@ from freehold.wire.permits import Binding
 
 Contents = dict[str, bytes]
 Result = tuple[str, dict[str, Any], str]
-Deliverer = Callable[[socket.socket, dict[str, Any], Contents], Result]
+Deliverer = Callable[[socket.socket, dict[str, Any], Contents, Stream | None], Result]
 _TO_COURIER: Final = m.decoder(m.ToCourier)
 
 
@@ -35,8 +36,21 @@ def serve(channel: BlockingChannel, deliver: Deliverer) -> None:
         with socket.socket(fileno=descriptors[0]) as connection:
             connection.settimeout(message.timeout_ms / 1_000)
             contents = dict(zip(message.files, map(_read_and_close, descriptors[1:]), strict=True))
-            status, value, text = deliver(connection, message.request, contents)
+            status, value, text = deliver(connection, message.request, contents, _stream(channel, message))
         channel.send(m.Delivered(message.seq, status, value, text[:500]))  # type: ignore[arg-type]
+
+
+def _stream(channel: BlockingChannel, message: m.Deliver) -> Stream | None:
+    if not message.stream:
+        return None
+    deadline_s = time.monotonic() + message.timeout_ms / 1_000
+    return Stream(lambda data: channel.send(m.Chunk(message.seq, data)), message.stream, deadline_s)
+
+
+def _mail(
+    connection: socket.socket, request: dict[str, Any], contents: Contents, stream: Stream | None
+) -> Result:
+    return deliver_mail(connection, request, contents)
 
 
 def _read_and_close(descriptor: int) -> bytes:
@@ -66,7 +80,7 @@ def main() -> None:
             binding = msgspec.json.decode(sys.argv[6], type=Binding)
             Broker(channel, socket.socket(fileno=kept[1]), binding).serve()
         else:
-            serve(channel, {"smtp": deliver_mail, "http": deliver_http}[kind])
+            serve(channel, {"smtp": _mail, "http": deliver_http}[kind])
     except FreeholdError:
         sys.exit(1)
 

@@ -24,7 +24,7 @@ import msgspec
 from freehold.base import ProtocolError, Unavailable
 from freehold.base.canonical import digest
 from freehold.courier import git
-from freehold.courier.http import why
+from freehold.courier.http import Stream, why
 from freehold.courier.mailbox import Mailbox, plain
 from freehold.courier.scrub import Scrubber
 from freehold.courier.smtp import MESSAGE, deliver_mail
@@ -54,6 +54,7 @@ class Parcel:
         self.headers = tuple((str(name), str(value)) for name, value in message.request["headers"])
         self._descriptors = dict(zip(["connection", *message.files], descriptors, strict=True))
         self.deadline_s = time.monotonic() + message.timeout_ms / 1_000
+        self.stream = message.stream
         self.body = self._contents("body")
         self.reply = self._descriptors.get("reply", -1)
 
@@ -241,6 +242,12 @@ class Broker:
         """The access token in use, where the binding asks for one."""
         return self._tokens
 
+    def stream(self, parcel: Parcel) -> Stream | None:
+        """Return where a reply goes as it comes; None where it is asked for whole."""
+        if not parcel.stream:
+            return None
+        return Stream(lambda data: self._say(m.Chunk(parcel.seq, data)), parcel.stream, parcel.deadline_s)
+
     def report(self, value: bytes, *, renew: bool = False) -> None:
         """Hand a secret that came with a reply to the vault; dropped where the vault is gone."""
         try:
@@ -286,7 +293,7 @@ class _Web:
             parcel = self._parcel
             request = Request(parcel.method, parcel.target, list(parcel.headers), parcel.body)
             request.put(self._binding, secret)
-            value |= self._exchange.ask(request).value(self._broker.report)
+            value |= self._exchange.ask(request).value(self._broker.report, self._broker.stream(parcel))
             if value["status"] == 401:
                 self._broker.tokens.drop()
         except git.Said as error:

@@ -7,23 +7,38 @@ nobody knows; ``sent`` tells whether a byte of the request had left.
 import base64
 import http.client
 import socket
-from typing import Any, Final
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 from freehold.courier.tls import wrapped
 
 BODY: Final = "body"
 MAX_RESPONSE: Final = 512 << 10
 MAX_HEADERS: Final = 64
+_PIECE: Final = 64 << 10
+
+
+class Stream(NamedTuple):
+    """Where a reply goes as it comes: to whom, how many bytes at most, and until when on the monotonic clock."""
+
+    say: Callable[[bytes], None]
+    most: int
+    deadline_s: float
 
 
 def deliver_http(
-    connection: socket.socket, request: dict[str, Any], contents: dict[str, bytes]
+    connection: socket.socket,
+    request: dict[str, Any],
+    contents: dict[str, bytes],
+    stream: Stream | None = None,
 ) -> tuple[str, dict[str, Any], str]:
     """Send the request and return status, the response and one sentence.
 
     ``request`` holds ``method``, ``host`` (as the Host header has it), ``path`` (with the query), ``headers``
     as a list of pairs and ``tls``; the body is ``contents["body"]``. The response is ``status``, ``headers``
-    (names in lower case, at most 64), ``body`` in base64 up to 512 KiB, and ``truncated``.
+    (names in lower case, at most 64), ``body`` in base64 up to 512 KiB, and ``truncated``. A reply that ``streams``
+    goes to ``stream``, where there is one: ``body`` is empty then, and ``streamed`` says how many bytes went.
     """
     sent = False
     try:
@@ -39,7 +54,7 @@ def deliver_http(
         sent = True
         client.endheaders(body or None)
         response = client.getresponse()
-        value = _read(response)
+        value = _read(response) if stream is None or not streams(response) else _handed_on(response, stream)
     except (KeyError, TypeError, ValueError, http.client.InvalidURL) as error:
         if not sent:
             return "not_done", {"sent": False}, f"The request cannot be sent as it is: {error}."
@@ -81,6 +96,42 @@ def write_head(
 def _read(response: http.client.HTTPResponse) -> dict[str, Any]:
     body = response.read(MAX_RESPONSE + 1)
     return answer(response.status, joined(response), body)
+
+
+def _handed_on(response: http.client.HTTPResponse, stream: Stream) -> dict[str, Any]:
+    size = 0
+    for piece in pieces(response, stream):
+        stream.say(piece)
+        size += len(piece)
+    return answer(response.status, joined(response), b"") | {"streamed": size}
+
+
+def streams(response: http.client.HTTPResponse) -> bool:
+    """Whether a reply may be handed on as it comes: a success, and text that is neither packed nor coded."""
+    kind = response.headers.get_content_type()
+    coded = response.headers.get("Content-Encoding", "identity").strip().lower()
+    readable = kind.startswith("text/") or kind.endswith(("json", "jsonl"))
+    return 200 <= response.status < 300 and readable and coded == "identity"
+
+
+def pieces(response: http.client.HTTPResponse, stream: Stream) -> Iterator[bytes]:
+    """Yield a body as it comes.
+
+    Raises ValueError beyond the bound, TimeoutError after the deadline, http.client.IncompleteRead where it breaks
+    off before the length that it said, and OSError.
+    """
+    size = 0
+    while piece := response.read1(_PIECE):
+        size += len(piece)
+        if size > stream.most:
+            raise ValueError(f"it is over {stream.most:,} bytes")
+        if time.monotonic() >= stream.deadline_s:
+            raise TimeoutError
+        yield piece
+    if time.monotonic() >= stream.deadline_s:  # the end may be the daemon's, which cuts what takes too long
+        raise TimeoutError
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
 
 
 def joined(response: http.client.HTTPResponse) -> dict[str, str]:

@@ -14,6 +14,9 @@ from typing import Final
 PLACEHOLDER: Final = b"[secret]"
 FOUND: Final = b"[secret of this reply]"
 MAX_INFLATED: Final = 4 << 20
+GZIP: Final = b"\x1f\x8b"
+_LINE: Final = 64 << 10
+_TAIL: Final = 4 << 10
 _NAMES: Final = (
     rb"access_token|refresh_token|id_token|auth_token|session_token|token|jwt|api_?key|client_secret|secret|"
     rb"secret_key|password|private_key|session_?id|signature"
@@ -148,7 +151,7 @@ def _inflate(data: bytes) -> bytes | None:
 
 def hides_in_archive(body: bytes, scrubber: Scrubber) -> bool:
     """Whether a body that is gzip by itself holds a secret."""
-    if body[:2] != b"\x1f\x8b":
+    if body[:2] != GZIP:
         return False
     found = _inflate(body)
     before = scrubber.hits
@@ -164,3 +167,35 @@ def without_tokens(body: bytes, tell: Callable[[bytes], None]) -> bytes:
         return match[1] + FOUND
 
     return _PARAMETER.sub(withheld, _FIELD.sub(withheld, body))
+
+
+class TokenScrubber:
+    """``without_tokens`` over a stream: whole lines are handed on, so that no token is cut in two.
+
+    Of a line over 64 KiB all but the last 4 KiB are handed on, which is more than a token is looked for.
+    """
+
+    def __init__(self, tell: Callable[[bytes], None]) -> None:
+        self._tell = tell
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what came and return what is certainly clean."""
+        data = self._held + data
+        cut = data.rfind(b"\n") + 1
+        while cut and data[max(0, cut - _TAIL) : cut].rstrip()[-1:] in (
+            b":",
+            b'"',
+        ):  # a field's name, whose value is to come
+            cut = data.rfind(b"\n", 0, cut - 1) + 1
+        if len(data) - cut > _LINE:
+            clean = without_tokens(data, self._tell)
+            self._held = clean[-_TAIL:]
+            return clean[:-_TAIL]
+        self._held = data[cut:]
+        return without_tokens(data[:cut], self._tell) if cut else b""
+
+    def end(self) -> bytes:
+        """Return the rest."""
+        rest, self._held = self._held, b""
+        return without_tokens(rest, self._tell)

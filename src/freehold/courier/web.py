@@ -114,8 +114,15 @@ class Reply:
             yield self._scrubber.feed(chunk)
         yield self._scrubber.end()
 
-    def value(self, tell: Callable[[bytes], None]) -> dict[str, Any]:
-        """Return the whole response, without secrets; ``tell`` gets each that the server made for us."""
+    def value(self, tell: Callable[[bytes], None], stream: plain.Stream | None = None) -> dict[str, Any]:
+        """Return the whole response, without secrets; ``tell`` gets each that the server made for us.
+
+        A body that may be handed on as it comes goes to ``stream``, where there is one.
+        """
+        if stream is not None and plain.streams(self._response):
+            clean = self._clean_headers(plain.joined(self._response), tell)
+            size = self._hand_on(stream, tell)
+            return plain.answer(self.status, clean, b"") | {"streamed": size}
         headers = plain.joined(self._response)
         body = self._response.read(plain.MAX_RESPONSE + 1)
         coded = headers.pop("content-encoding", "")
@@ -126,14 +133,30 @@ class Reply:
         elif scrub.hides_in_archive(clear, self._scrubber):
             clear, note = b"", "The body is withheld: packed inside it was the secret."
         body = scrub.without_tokens(self._scrubber.clean(clear), tell)
+        value = plain.answer(self.status, self._clean_headers(headers, tell), body)
+        return value | {"note": note} if note else value
+
+    def _hand_on(self, stream: plain.Stream, tell: Callable[[bytes], None]) -> int:
+        """Hand the body on, scrubbed over the borders of pieces; what is held back when it breaks off is dropped."""
+        tokens = scrub.TokenScrubber(tell)
+        size, head = 0, b""
+        try:
+            for piece in plain.pieces(self._response, stream):
+                head += piece[: 2 - len(head)]
+                if head == scrub.GZIP:  # nothing of it has left: the scrubber holds more than two bytes back
+                    raise ValueError("it is packed, and says that it is text")
+                size += _said(stream, tokens.feed(self._scrubber.feed(piece)))
+            return size + _said(stream, tokens.feed(self._scrubber.end()) + tokens.end())
+        finally:
+            self._scrubber.end()
+
+    def _clean_headers(self, headers: dict[str, str], tell: Callable[[bytes], None]) -> dict[str, str]:
         for name in list(headers):
             if name in _WITHHELD:
                 for cookie in headers[name].split(", "):
                     tell(cookie.partition("=")[2].partition(";")[0].encode() or cookie.encode())
                 headers[name] = scrub.FOUND.decode()
-        clean = self._headers(headers, tell)
-        value = plain.answer(self.status, clean, body)
-        return value | {"note": note} if note else value
+        return self._headers(headers, tell)
 
     def _headers(self, headers: dict[str, str], tell: Callable[[bytes], None]) -> dict[str, str]:
         """Return headers without secrets; one look at all of them tells whether any has to be looked at alone."""
@@ -146,6 +169,12 @@ class Reply:
             ).decode("utf-8", "replace")
             for name, text in headers.items()
         }
+
+
+def _said(stream: plain.Stream, data: bytes) -> int:
+    if data:
+        stream.say(data)
+    return len(data)
 
 
 def refreshed(binding: Binding, connection: socket.socket, secret: str) -> tuple[str, float, str]:

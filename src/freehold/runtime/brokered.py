@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from freehold.base import Unavailable, digest
-from freehold.runtime.courier import CourierProcess
+from freehold.runtime.courier import MAX_STREAM, CourierProcess, Take
 from freehold.runtime.couriers import connect, is_public
 from freehold.runtime.vault import Life, Vault
 from freehold.wire import messages as m
@@ -32,6 +32,12 @@ class Errand(msgspec.Struct, frozen=True):
     """One request for a binding: who asks in which action, what, and its body.
 
     ``reply`` is a descriptor that a long reply is written to, -1 for none. ``held`` is asked just before it begins.
+
+    ``on_chunk`` asks for the reply as it comes: it gets the bytes of a body in order, in pieces of any size, without
+    the secret, and must not raise. Only a success whose body is text or JSON comes so (``Delivered.value`` has
+    ``status`` and ``headers`` as ever, an empty ``body``, and ``streamed``, the bytes that came); any other is whole in
+    ``value`` and ``on_chunk`` is never called. More than ``most`` bytes, more than ``timeout_s`` in all, or an end
+    before the length that was said is ``unknown``, after the pieces that had come.
     """
 
     binding: Binding
@@ -45,6 +51,8 @@ class Errand(msgspec.Struct, frozen=True):
     reply: int = -1
     timeout_s: float = 30.0
     held: Callable[[], str | None] = lambda: None
+    on_chunk: Callable[[bytes], None] | None = None
+    most: int = MAX_STREAM
 
 
 class Brokered:
@@ -116,8 +124,9 @@ class Brokered:
             }  # fmt: skip
             contents = {"body": errand.body} if errand.body else {}
             delivered = await line.courier.carry(
-                errand.tool, request, connection, contents, errand.timeout_s, handles=handles, shared=True
-            )
+                errand.tool, request, connection, contents, errand.timeout_s, handles=handles, shared=True,
+                take=Take(errand.on_chunk, errand.most),
+            )  # fmt: skip
         left_s = delivered.value.get("token_for_s")
         if isinstance(left_s, int):
             line.token_until_s = asyncio.get_running_loop().time() + left_s

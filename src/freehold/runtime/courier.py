@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from freehold.base import FreeholdError, Unavailable
 from freehold.wire import child
@@ -20,7 +20,15 @@ from freehold.wire import messages as m
 from freehold.wire.channel import Channel
 
 GRACE_S: Final = 2.0
+MAX_STREAM: Final = 64 << 20
 _FROM_COURIER: Final = m.decoder(m.FromCourier)
+
+
+class Take(NamedTuple):
+    """Who gets a reply as it comes, and how many bytes of it at most; ``on_chunk`` must not raise."""
+
+    on_chunk: Callable[[bytes], None] | None = None
+    most: int = MAX_STREAM
 
 
 class CourierProcess:
@@ -57,6 +65,7 @@ class CourierProcess:
         self._on_gone = on_gone
         self._seq = 0
         self._answers: dict[int, asyncio.Future[m.Delivered]] = {}
+        self._taken: dict[int, tuple[Take, int]] = {}
         self._channel = Channel(ours, _FROM_COURIER, self._take, self._closed)
         self._channel.start()
 
@@ -85,8 +94,9 @@ class CourierProcess:
         *,
         handles: Mapping[str, int] | None = None,
         shared: bool = False,
+        take: Take | None = None,
     ) -> m.Delivered:
-        """Have one errand carried out; ``handles`` are descriptors that go along by name.
+        """Have one errand carried out; ``handles`` are descriptors that go along by name, ``take`` gets the reply.
 
         After ``timeout_s`` it is unknown; where others are under way too (``shared``) only its connection is cut.
         """
@@ -95,7 +105,10 @@ class CourierProcess:
         answer: asyncio.Future[m.Delivered] = asyncio.get_running_loop().create_future()
         self._answers[seq] = answer
         named = dict(handles or {})
-        message = m.Deliver(seq, tool, request, [*contents, *named], round(timeout_s * 1_000))
+        take = take or Take()
+        most = take.most if take.on_chunk is not None else 0
+        message = m.Deliver(seq, tool, request, [*contents, *named], round(timeout_s * 1_000), most)
+        self._taken[seq] = (take, most)
         try:
             with contextlib.ExitStack() as stack:
                 descriptors = [connection.fileno()]
@@ -108,7 +121,7 @@ class CourierProcess:
                     return m.Delivered(seq, "not_done", {"phase": "start"}, error.message)
             return await self._answered(answer, connection, timeout_s, shared)
         finally:
-            del self._answers[seq]
+            del self._answers[seq], self._taken[seq]
 
     async def _answered(
         self, answer: "asyncio.Future[m.Delivered]", connection: socket.socket, timeout_s: float, shared: bool
@@ -150,8 +163,22 @@ class CourierProcess:
                 waiting = self._answers.get(message.seq)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
+            elif isinstance(message, m.Chunk):
+                self._hand_on(message)
             elif not isinstance(message, m.Hello):
                 self.kill()
+
+    def _hand_on(self, chunk: m.Chunk) -> None:
+        """Hand a piece of a reply to whoever waits for it; a courier that sends more than was asked for is killed."""
+        if chunk.seq not in self._taken:
+            return
+        take, left = self._taken[chunk.seq]
+        left -= len(chunk.data)
+        self._taken[chunk.seq] = (take, left)
+        if left < 0 or take.on_chunk is None:
+            self.kill()
+        else:
+            take.on_chunk(chunk.data)
 
     def _closed(self, error: FreeholdError | None) -> None:
         self._process.kill()

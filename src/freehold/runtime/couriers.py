@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from freehold.base import Unavailable
-from freehold.runtime.courier import CourierProcess
+from freehold.runtime.courier import MAX_STREAM, CourierProcess, Take
 from freehold.wire import messages as m
 
 Kind = Literal["smtp", "http"]
@@ -27,6 +27,12 @@ class Errand(msgspec.Struct, frozen=True):
 
     ``private`` allows addresses that are not of the open internet. ``held`` is asked when its turn has come and the
     connection is open: a sentence where it may no longer begin.
+
+    ``on_chunk`` asks for the reply as it comes: it gets the bytes of a body in order, in pieces of any size, and must
+    not raise. Only a success whose body is text or JSON comes so (``Delivered.value`` has ``status`` and ``headers``
+    as ever, an empty ``body``, and ``streamed``, the bytes that came); any other is whole in ``value`` and
+    ``on_chunk`` is never called. More than ``most`` bytes, more than ``timeout_s`` in all, or an end before the length
+    that was said is ``unknown``, after the pieces that had come.
     """
 
     kind: Kind
@@ -38,6 +44,8 @@ class Errand(msgspec.Struct, frozen=True):
     timeout_s: float = 30.0
     private: bool = True
     held: Callable[[], str | None] = lambda: None
+    on_chunk: Callable[[bytes], None] | None = None
+    most: int = MAX_STREAM
 
 
 class Couriers:
@@ -199,7 +207,12 @@ class _Way:
             return m.Delivered(0, "not_done", {"phase": "start"}, error.message)
         try:
             return await courier.carry(
-                errand.tool, errand.request, connection, errand.contents, errand.timeout_s
+                errand.tool,
+                errand.request,
+                connection,
+                errand.contents,
+                errand.timeout_s,
+                take=Take(errand.on_chunk, errand.most),
             )
         finally:
             if courier.alive:

@@ -162,7 +162,8 @@ class Deliver(Message, frozen=True, tag="deliver"):
     """One effect for a courier; the connected socket comes along as a descriptor.
 
     ``blobs`` of the effect (mail body, attachments) follow inside ``request`` as base64 text where small,
-    else as read-only descriptors after the socket's, in the order of ``files``.
+    else as read-only descriptors after the socket's, in the order of ``files``. ``stream`` is how many bytes of the
+    reply may come as ``Chunk``; 0 asks for it whole.
     """
 
     seq: int
@@ -170,6 +171,14 @@ class Deliver(Message, frozen=True, tag="deliver"):
     request: dict[str, Any]
     files: list[str] = []
     timeout_ms: int = 30_000
+    stream: int = 0
+
+
+class Chunk(Message, frozen=True, tag="chunk"):
+    """The next bytes of a reply that is handed on as it comes; its ``Delivered`` follows."""
+
+    seq: int
+    data: bytes
 
 
 class Delivered(Message, frozen=True, tag="delivered"):
@@ -217,7 +226,7 @@ class Exited(Message, frozen=True, tag="exited"):
 ToRunner = Load | Enter | MakePlan | Start | Answer | Cancel | Bye
 FromRunner = Hello | Loaded | Perform | Progress | Log | Finished | Failed
 ToCourier = Deliver | Bye
-FromCourier = Hello | Delivered
+FromCourier = Hello | Chunk | Delivered
 ToForkserver = Fork | Kill | Bye
 FromForkserver = Hello | Forked | Exited
 
