@@ -6,7 +6,7 @@ An agent names a repository, a mailbox or an address; which secret that takes, a
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,13 +17,14 @@ from freehold.kernel.grades import Category
 from freehold.kernel.labels import Confidentiality, Integrity, Label, Sink
 from freehold.kernel.rights import named
 from freehold.kernel.settings import Settings
-from freehold.kernel.tools import ArtifactView, EffectKind, Intent, Outcome, PrepareContext, Prepared, Tool
+from freehold.kernel.tools import EffectKind, Intent, Outcome, PrepareContext, Prepared, Tool
 from freehold.runtime import mail, web
 from freehold.runtime.asker import Asker, Effect
 from freehold.runtime.bindings import Bindings
 from freehold.runtime.brokered import Brokered, Errand, address
 from freehold.runtime.job import Job
-from freehold.store.interface import Cost, Put
+from freehold.runtime.kits import Held, Shelf
+from freehold.store.interface import Cost
 from freehold.wire.messages import Delivered
 from freehold.wire.permits import PORTS, Binding
 
@@ -31,25 +32,6 @@ _ONE: Final = Cost(actions=1)
 _MAX_REPLY: Final = 64 << 20
 _SMTP: Final = ("smtp", "smtps")
 _IMAP: Final = ("imap", "imaps")
-Held = Callable[[], str | None]
-
-
-class Shelf(Protocol):
-    """Where artifacts are kept; the toolbox."""
-
-    def keep(
-        self, asker: Asker, label: Label, data: bytes, media_type: str, name: str
-    ) -> tuple[dict[str, Json], Put]:
-        """Keep contents as an artifact of the asker's run."""
-        ...
-
-    def artifact(self, run: str, address: str) -> ArtifactView:
-        """Return an artifact of a run."""
-        ...
-
-    def held(self, job: Job, tool: str) -> Held:
-        """Return what says why an effect may not begin now."""
-        ...
 
 
 class Bound:

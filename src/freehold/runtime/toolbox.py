@@ -6,7 +6,7 @@ names a tool and brings arguments; nothing else that it says is believed.
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from freehold.runtime.asker import Effect
 from freehold.runtime.bound import Bound
 from freehold.runtime.couriers import Couriers, Errand
 from freehold.runtime.job import Job
+from freehold.runtime.kits import Kit, Kits
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
 from freehold.runtime.workspace import place_inside, read_inside
@@ -43,15 +44,22 @@ class Toolbox:
     """The built-in tools of one estate."""
 
     def __init__(
-        self, rooms: Rooms, couriers: Couriers, pins: Pins, outbox: Outbox, bound: Bound | None = None
+        self,
+        rooms: Rooms,
+        couriers: Couriers,
+        pins: Pins,
+        outbox: Outbox,
+        bound: Bound | None = None,
+        kits: Sequence[Kit] = (),
     ) -> None:
         self._rooms = rooms
         self._bound = bound
         self._couriers = couriers
         self._pins = pins
         self._outbox = outbox
-        self._tools = {tool.name: tool for tool in [*self._built_in(), *(bound.tools() if bound else ())]}
-        self._effects: dict[str, Effect] = {
+        self._kits = Kits([*([bound] if bound is not None else ()), *kits], self)
+        self._tools = {tool.name: tool for tool in self._built_in()} | self._kits.tools
+        self._effects: dict[str, Effect] = self._kits.effects | {
             "artifact.put": self._put_artifact,
             "artifact.get": self._get_artifact,
             "source.list": self._list_source,
@@ -60,8 +68,6 @@ class Toolbox:
             "question.ask": self._answered,
             "noop": self._noop,
         }
-        if bound is not None:
-            self._effects |= bound.effects(self)
 
     @property
     def names(self) -> frozenset[str]:
@@ -75,7 +81,7 @@ class Toolbox:
         if name == "http.request":
             ask = functools.partial(self._ask_after, job)
             return web.tool(job, args, self._rooms.settings.http_sink, ask)
-        return self._tools.get(name)
+        return self._kits.tool(name, job, args) or self._tools.get(name)
 
     def effector(self, name: str, asker: Asker) -> Effector:
         """Return what makes the effect of a tool for whoever asks."""

@@ -1,0 +1,78 @@
+"""What a group of tools brings to the toolbox: the tools as the gate knows them, and how their effects are made.
+
+A kit is put together by the daemon. ``Bound`` is one; files, pages, calendars, models are others.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from freehold.base import Json
+from freehold.kernel.labels import Label
+from freehold.kernel.tools import ArtifactView, Tool
+from freehold.runtime.asker import Asker, Effect
+from freehold.runtime.job import Job
+from freehold.store.interface import Put
+
+Held = Callable[[], str | None]
+
+
+class Shelf(Protocol):
+    """Where artifacts are kept; the toolbox."""
+
+    def keep(
+        self, asker: Asker, label: Label, data: bytes, media_type: str, name: str
+    ) -> tuple[dict[str, Json], Put]:
+        """Keep contents as an artifact of the asker's run."""
+        ...
+
+    def artifact(self, run: str, address: str) -> ArtifactView:
+        """Return an artifact of a run."""
+        ...
+
+    def held(self, job: Job, tool: str) -> Held:
+        """Return what says why an effect may not begin now."""
+        ...
+
+
+class Kit(Protocol):
+    """A group of tools."""
+
+    def tools(self) -> list[Tool]:
+        """Return the tools, as they are for every job."""
+        ...
+
+    def effects(self, shelf: Shelf) -> dict[str, Effect]:
+        """Return how the effect of each of them is made; long contents come from and go to ``shelf``."""
+        ...
+
+
+@runtime_checkable
+class JobKit(Protocol):
+    """A kit some of whose tools depend on the job, or on what is asked."""
+
+    def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
+        """Return the tool as it is for ``job`` and ``args``; None leaves it as ``tools`` has it."""
+        ...
+
+
+class Kits:
+    """The kits of one toolbox; a name belongs to one of them."""
+
+    def __init__(self, kits: Iterable[Kit], shelf: Shelf) -> None:
+        self.tools: dict[str, Tool] = {}
+        self.effects: dict[str, Effect] = {}
+        self._for_jobs: dict[str, JobKit] = {}
+        for kit in kits:
+            effects = kit.effects(shelf)
+            for tool in kit.tools():
+                if tool.name in self.tools:
+                    raise ValueError(f"two kits have a tool {tool.name}")
+                self.tools[tool.name] = tool
+                self.effects[tool.name] = effects[tool.name]
+                if isinstance(kit, JobKit):
+                    self._for_jobs[tool.name] = kit
+
+    def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
+        """Return a tool that depends on ``job`` as it is for it; None for any other."""
+        kit = self._for_jobs.get(name)
+        return None if kit is None else kit.tool(name, job, args)
