@@ -186,7 +186,7 @@ def resume(desk: Desk, name: Run) -> None:
 
 @verb(app, "diff")
 def diff(desk: Desk, name: Run) -> None:
-    """Show what a run did to files: what it put into the outbox, and what its runners left."""
+    """Show what a run did to files: in the outbox, in folders that it may change, and what its runners left."""
     desk.show(desk.call("runs.diff", {"name": name}), _diff_words)
 
 
@@ -194,8 +194,12 @@ def diff(desk: Desk, name: Run) -> None:
 def undo(
     desk: Desk, name: Run, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
-    """Take back the files that a run put into the outbox, if nobody changed them; what was sent stays sent."""
-    if not yes and desk.interactive and not desk.ask_yes(f"Remove what run {name} put into the outbox?"):
+    """Put the files back that a run made or changed, if nobody changed them since; what was sent stays sent."""
+    if (
+        not yes
+        and desk.interactive
+        and not desk.ask_yes(f"Put back the files that run {name} made or changed?")
+    ):
         raise Refused("Nothing was undone.", code="refused.by-person")
     desk.show(
         desk.call("runs.undo", {"name": name}),

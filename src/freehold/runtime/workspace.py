@@ -106,6 +106,16 @@ def place_inside(folder: int, subfolder: str, name: str, data: bytes) -> str:
     return f"{subfolder}/{name}"
 
 
+@contextlib.contextmanager
+def folder_inside(folder: int, relative: str) -> Iterator[int]:
+    """Give a descriptor of the folder ``relative`` inside the open ``folder`` ("" for itself), without links.
+
+    Raises OSError, and BadInput for a path that leaves the folder.
+    """
+    with _opened_folder(folder, "/".join(_parts(relative)) if relative else "") as descriptor:
+        yield descriptor
+
+
 def give_to_owner(descriptor: int, owner: int) -> None:
     """Make an open file or folder that of the runner whose folder it lies in, where that is another user."""
     if owner != os.geteuid():

@@ -118,8 +118,9 @@ class ThrowawayEstate:
         self.pool = RunnerPool(self._profile(), spare=self._spare, loads=loads)
         self.couriers = Couriers()
         pins = Pins(rooms)
-        tools = Toolbox(rooms, self.couriers, pins, Outbox(rooms, folder / "outbox"))
-        house = House(
+        self.outbox = Outbox(rooms, folder / "outbox")
+        tools = Toolbox(rooms, self.couriers, pins, self.outbox)
+        self.house = house = House(
             rooms, self.gate, lambda job: self.pool.take(), tools, pins, Records(rooms), folder,
             self._packs.__getitem__,
             lambda run, event: self.events.append((run, event)),

@@ -28,9 +28,8 @@ class ChangeVerbs:
     async def _undo(self, call: Call) -> dict[str, Any]:
         run = self._run(call)
         by = f"user {call.peer.uid} at the local socket"
-        digests = await self._desk.commit(self._changes.undo(run, by=by))
-        self._changes.take_back(digests)
-        return {"id": run, "files": sorted(digests)}
+        puts = await self._desk.commit(self._changes.undo(run, by=by))
+        return {"id": run, "files": self._changes.take_back(run, puts)}
 
     def _run(self, call: Call) -> str:
         known = [document.id for document in self._desk.engine.documents()]
