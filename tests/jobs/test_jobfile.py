@@ -100,6 +100,7 @@ MISTAKES = [
     ("drop: receipts", "drip: receipts", 8, "not known here", "Did you mean `drop`?"),
     ("receipts: ./receipts", "receipts: {access: read}", 10, "folder is missing", "folder"),
     ("access: change", "access: write", 11, "'write' is not an access", "`read` or `change`"),
+    ("access: change", "mount: never", 11, "'never' is neither yes nor no", "`mount: no`"),
     ("money: 2.00 EUR", "money: 2.00", 13, "'2.00' is not an amount of money", "2.00 EUR"),
     ("money: 2.00 EUR", "money: -2.00 EUR", 13, "not an amount of money", "2.00 EUR"),
     ("money: EUR 20", "money: USD 20", 14, "in USD, others are in EUR", "one currency"),

@@ -257,3 +257,20 @@ def one_step(function: Any, tools: tuple[str, ...] | list[str] = ("noop",), **mo
         return plan
 
     return pack
+
+
+def test_a_mounted_source_lies_in_the_workspace() -> None:
+    pack = Pack("looks", version="1.0")
+
+    @pack.step
+    def look(ctx: BlockingContext) -> str:
+        return (ctx.workspace / "sources" / "in" / "deep" / "a.txt").read_text()
+
+    @pack.planner
+    def plan(job: Job) -> Plan:
+        made = Plan(mounts=["in"])
+        made.add(look)
+        assert made.data()["mounts"] == ["in"]
+        return made
+
+    assert Harness(pack, sources={"in": {"deep/a.txt": b"a"}}).run() == "a"

@@ -137,6 +137,7 @@ class Runner:
         begun = time.process_time_ns()
         try:
             self._enter(load.workspace)
+            _link(load.sources)
             sys.path[:0] = load.search_path
             module, _, attribute = load.entry.partition(":")
             self._pack = find_pack(importlib.import_module(module), attribute or "pack", load.entry)
@@ -227,6 +228,16 @@ class Runner:
 
 def _sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()[:2_000]
+
+
+def _link(sources: dict[str, str]) -> None:
+    """Make ``sources/NAME`` in the workspace lead to the folder of each source that this process may see."""
+    for name, folder in sources.items():
+        link = Path("sources", name)
+        link.parent.mkdir(exist_ok=True)
+        if link.is_symlink():  # a runner before this one made it
+            link.unlink()
+        link.symlink_to(folder)
 
 
 def serve(sock: socket.socket, room: str = "") -> None:

@@ -33,8 +33,8 @@ LOAD_TIMEOUT_S: Final = 60.0
 MAX_ACTIVE_STEPS: Final = 64
 
 
-TakeRunner = Callable[[Job], Awaitable[Handle]]
-"""Where runners come from: one for itself for a run of that job."""
+TakeRunner = Callable[[Job, tuple[str, ...]], Awaitable[Handle]]
+"""Where runners come from: one for itself for a run of that job, which sees these folders too."""
 
 
 class Pack(msgspec.Struct, frozen=True):

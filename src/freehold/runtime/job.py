@@ -55,10 +55,14 @@ class Budgets(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A folder that the run sees; ``change`` says whether effects may change it."""
+    """A folder that the run sees; ``change`` says whether effects may change it.
+
+    ``mount`` says whether its runners may be shown the folder itself, read-only, where the pack's plan asks for it.
+    """
 
     folder: str
     change: bool = False
+    mount: bool = True
 
 
 class Drop(msgspec.Struct, frozen=True):

@@ -324,14 +324,17 @@ class _Reader:
             if not _is_table(value):
                 self._sources[name] = Source(value.text("receipts: ./receipts") or "")
                 continue
-            fields = value.fields(("folder", "access"), "folder: ./receipts")
+            fields = value.fields(("folder", "access", "mount"), "folder: ./receipts")
             folder = fields["folder"].text("folder: ./receipts") if "folder" in fields else None
             if "folder" not in fields:
                 value.wrong("The folder is missing.", "Add `folder: ./receipts`.")
             access = fields["access"].text("access: read") if "access" in fields else "read"
             if access not in ("read", "change", None):
                 fields["access"].wrong(f"{access!r} is not an access.", "Write `read` or `change`.")
-            self._sources[name] = Source(folder or "", access == "change")
+            mount = fields["mount"].text("mount: no") if "mount" in fields else "yes"
+            if mount not in ("yes", "true", "no", "false", None):
+                fields["mount"].wrong(f"{mount!r} is neither yes nor no.", "Write `mount: no`.")
+            self._sources[name] = Source(folder or "", access == "change", mount not in ("no", "false"))
 
     def _read_sandbox(self, value: Value) -> None:
         try:

@@ -95,7 +95,9 @@ def _joined(parts: list[str], otherwise: str) -> str:
 
 def _source(job: Job, right: Right) -> str:
     source = job.sources.get(right.pattern)
-    return "every source" if source is None else f"{right.pattern} ({source.folder})"
+    if source is None:
+        return "every source"
+    return f"{right.pattern} ({source.folder}{'' if source.mount else ', never shown as a folder'})"
 
 
 def _starts(job: Job) -> str:
@@ -172,7 +174,7 @@ pack: $pack
 # subject: jonas          # the employee whom it is about; their data can be forgotten
 
 sources:                  # folders that a run sees, from this file's place
-  receipts: ./receipts    # read-only; or {folder: ./receipts, access: change}
+  receipts: ./receipts    # read-only; or {folder: ./receipts, access: change, mount: no}
 # policy: policy.md       # what the company wrote; pinned for each run
 
 triggers:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from freehold.base import BadInput, NotFound, Refused
 from freehold.base.canonical import decode, encode
-from freehold.kernel.labels import Confidentiality, Integrity, Label
+from freehold.kernel.labels import Confidentiality, Integrity, Label, join_all
 from freehold.kernel.rooms import Rooms
 from freehold.runtime.job import Job
 from freehold.runtime.workspace import files_inside, read_inside
@@ -96,6 +96,14 @@ class Pins:
             found = self._found[run, source] = [self._read(source, document.body) for document in documents]
         return found
 
+    def folder(self, run: str, source: str) -> Path:
+        """Return where a run's source lies."""
+        return self._folders[run, source]
+
+    def label(self, run: str, source: str) -> Label:
+        """Return the label of all that a run pinned of a source."""
+        return join_all([_label(source, ""), *(pin.label for pin in self.all(run, source))])
+
     def find(self, run: str, source: str, path: str) -> Pin:
         """Return one pinned file by its path; raises NotFound."""
         found = self._by_path.get((run, source))
@@ -166,7 +174,9 @@ def _pin(job: Job, source: str, handle: int, path: str) -> Pin:
 
 def _label(source: str, subject: str) -> Label:
     """Return the label of a source's file: a stranger wrote it, and it is about its subject."""
-    return Label(Integrity.STRANGER, Confidentiality.CONFIDENTIAL, (f"source:{source}",), (subject,))
+    return Label(
+        Integrity.STRANGER, Confidentiality.CONFIDENTIAL, (f"source:{source}",), (subject,) if subject else ()
+    )
 
 
 def _opened(source: str, folder: Path) -> int:

@@ -72,11 +72,15 @@ class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A whole plan: ``result`` is the node whose value the run ends with, ``runners`` how many processes."""
+    """A whole plan: ``result`` is the node whose value the run ends with, ``runners`` how many processes.
+
+    ``mounts`` are the sources whose folders the processes are to see, from the first step on.
+    """
 
     nodes: list[Node]
     result: str = ""
     runners: int = 1
+    mounts: list[str] = []
 
     def encoded(self) -> bytes:
         """Return the plan's canonical bytes, as they are pinned."""
@@ -123,6 +127,9 @@ def read_plan(
         _check_node(node, names, steps=steps, tools=tools, sources=sources)
     if plan.result and plan.result not in names:
         raise _wrong(f"its result {plan.result!r} is not a node")
+    for source in plan.mounts:
+        if source not in sources:
+            raise _wrong(f"it mounts {source!r}, which is not a source of the job")
     order(plan)
     return plan
 

@@ -20,7 +20,7 @@ from freehold.sandbox.probe import Reach, probe
 
 READY: Final = ".ready"
 """Where in the folder of workspaces runners that wait for a run have theirs."""
-_MAX_POOLS: Final = 8
+_MAX_POOLS: Final = 32
 
 
 class Pools:
@@ -62,8 +62,8 @@ class Pools:
         missing = "".join(f"; not {level.word}: {why}" for level, why in reach.missing)
         return f"{reach.level.word}: {reach.level.meaning}{missing}"
 
-    async def take(self, job: Job) -> RunnerHandle:
-        """Return a runner for a run of ``job``.
+    async def take(self, job: Job, mounts: tuple[str, ...] = ()) -> RunnerHandle:
+        """Return a runner for a run of ``job``, which may read ``mounts`` too.
 
         Raises Refused where the machine does not reach the level that the job needs, BadInput where its pack's
         folder would show what is hidden, Unavailable where no runner can be started.
@@ -72,7 +72,7 @@ class Pools:
         level = reach.require(job.sandbox, none_allowed=self._none_allowed())
         pack = self._packs(job.pack)
         refuse_hidden(pack.search_path, self._hidden)
-        return await self._pool(level, pack).take()
+        return await self._pool(level, pack, mounts).take()
 
     async def stop(self) -> None:
         """Kill every runner; nothing can be taken after this."""
@@ -82,10 +82,13 @@ class Pools:
             await asyncio.wait([self._reach])
         await asyncio.to_thread(shutil.rmtree, self._ready, ignore_errors=True)
 
-    def _pool(self, level: Level, pack: Pack) -> RunnerPool:
-        """Return the pool for a pack; one that ships with Freehold does not change, and is loaded beforehand."""
-        folders = pack.search_path
-        key = (level, folders, "" if folders else pack.name)
+    def _pool(self, level: Level, pack: Pack, mounts: tuple[str, ...]) -> RunnerPool:
+        """Return the pool for a pack; one that ships with Freehold does not change, and is loaded beforehand.
+
+        Runners that see a source are for that source alone; one of them is kept warm.
+        """
+        folders = (*pack.search_path, *mounts)
+        key = (level, folders, "" if pack.search_path else pack.name)
         pool = self._pools.get(key)
         if pool is None:
             if not self._made:
@@ -95,7 +98,8 @@ class Pools:
             rooms = "" if level is Level.NONE else str(self._ready / str(self._made))
             profile = Profile(level, folders, rooms, self._hidden, self._limits)
             loads = None if folders else load_message(pack)
-            pool = RunnerPool(profile, spare=self._spare, log=self._log, loads=loads)
+            spare = min(self._spare, 1) if mounts else self._spare
+            pool = RunnerPool(profile, spare=spare, log=self._log, loads=loads)
             self._pools[key] = pool
         return pool
 
@@ -105,5 +109,7 @@ class Pools:
             return
         key = next((key for key, pool in self._pools.items() if not pool.in_use), None)
         if key is None:
-            raise Unavailable("Too many packs are at work at once.", remedy="Try again when a run has ended.")
+            raise Unavailable(
+                "Too many packs and sources are at work.", remedy="Try again when a run has ended."
+            )
         self._pools.pop(key).unload()

@@ -7,12 +7,13 @@ import contextlib
 import os
 import secrets
 import stat
+from typing import Final
 
 from freehold.base import BadInput, StoreFailed, digest
 from freehold.kernel.files import write_all
 from freehold.runtime.workspace import folder_inside, read_inside
 
-_MAX: int = 64 << 20
+_MAX: Final = 64 << 20
 
 
 def now_inside(folder: str, relative: str, max_bytes: int) -> bytes | None:

@@ -20,6 +20,7 @@ from freehold.runtime.graph import Graph, ItemState, NodeState
 from freehold.runtime.house import House
 from freehold.runtime.inputs import Inputs, gather, handed_over, width
 from freehold.runtime.job import Job, texts
+from freehold.runtime.mounts import mount_sources
 from freehold.runtime.planning import LOST, PLAN_NODE, ask_planner
 from freehold.runtime.plans import Node, Plan, Planned
 from freehold.runtime.runners import Runners
@@ -94,6 +95,8 @@ class LiveRun:
             if known:
                 self.runners.context.show(self.house.records.shown(self.scope.run))
             plan = await self._plan()
+            if plan.mounts:
+                self.runners.mount(*await mount_sources(self.house, self.scope, self.job, plan.mounts))
         except StoreFailed:
             raise
         except FreeholdError as error:

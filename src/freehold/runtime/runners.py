@@ -4,13 +4,17 @@ One per live run. A runner is taken from the pool when a step needs it and kille
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from freehold.base import BadInput
-from freehold.kernel.labels import Context
+from freehold.kernel.labels import Context, Label
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.lanes import Lanes
+from freehold.runtime.mounts import Mount
 from freehold.runtime.session import Call, RunnerLost, Session, Take
 from freehold.wire import messages as m
 
@@ -36,6 +40,7 @@ class Runners:
         self._logged = 0
         self._releases = 0
         self._leaving: set[asyncio.Future[None]] = set()
+        self._mounts: tuple[Mount, ...] = ()
         self._lanes = Lanes(house.workspace(run))
 
     def idle(self) -> Session | None:
@@ -59,12 +64,16 @@ class Runners:
             for lost in [session for session in self.sessions if session.lost is not None]:
                 self._leaving |= lost.under_way
                 self.sessions.remove(lost)
-            handle = await self._house.take_runner(self._job)
+            folders = tuple(folder for mount in self._mounts for folder in mount.folders)
+            handle = await self._house.take_runner(self._job, folders)
             session = Session(handle, self.context, self._take, self._progress, self._log)
             try:
                 session.workspace = await self._lanes.give(handle)
                 known = str(session.workspace) if handle.sees_room else ""
                 message = self._house.load_message(self._job, known)
+                if self._mounts:
+                    seen = {mount.source: mount.folder for mount in self._mounts}
+                    message = msgspec.structs.replace(message, sources=seen)
                 await session.load(message, self._house.load_timeout_s)
                 if self.version not in ("", session.version):
                     raise BadInput(
@@ -78,6 +87,12 @@ class Runners:
                 raise
             self.sessions.append(session)
             return session
+
+    def mount(self, mounts: Sequence[Mount], label: Label) -> None:
+        """Have every runner from now on see these sources, whose label is ``label``; those before are let go."""
+        self.release()
+        self.context.show(label)
+        self._mounts = tuple(mounts)
 
     @property
     def under_way(self) -> set[asyncio.Future[None]]:

@@ -41,13 +41,15 @@ class Node(msgspec.Struct, omit_defaults=True, kw_only=True):
 class Plan:
     """A tree of steps, built node by node; the last one gives the run's result unless another is named.
 
-    ``runners`` is how many processes the run may use at once, for steps that keep a whole core busy.
+    ``runners`` is how many processes the run may use at once, for steps that keep a whole core busy. ``mounts`` are
+    sources of the job that steps see as folders, read-only, at ``sources/NAME`` in their workspace.
     """
 
-    def __init__(self, *, runners: int = 1) -> None:
+    def __init__(self, *, runners: int = 1, mounts: Iterable[str] = ()) -> None:
         self.nodes: list[Node] = []
         self.result: str = ""
         self.runners = runners
+        self.mounts = list(mounts)
 
     def add(
         self,
@@ -105,7 +107,8 @@ class Plan:
     def data(self) -> dict[str, Any]:
         """Return the plan as JSON data, in the form that the daemon walks."""
         nodes = [msgspec.to_builtins(node) for node in self.nodes]
-        return {"nodes": nodes, "result": self.result, "runners": self.runners}
+        mounts = {"mounts": self.mounts} if self.mounts else {}
+        return {"nodes": nodes, "result": self.result, "runners": self.runners, **mounts}
 
 
 def _id_of(node: "str | Node") -> str:

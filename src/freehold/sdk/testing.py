@@ -84,6 +84,11 @@ class Harness:
     async def _run(self, job: dict[str, Any], threads: ThreadPoolExecutor) -> Any:
         self.pack.bind()
         plan = self.pack.plan({"sources": sorted(self._sources), **job})
+        for name in plan.mounts:
+            for path, data in self._files(name).items():
+                place = self.workspace / "sources" / name / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(data)
         done: dict[str, msgspec.Raw] = {}
         for node in plan.nodes:
             done[node.id] = await self._node(node, done, threads)

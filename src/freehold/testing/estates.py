@@ -4,6 +4,7 @@ Everything is real (store, journal, keys, processes); only its owner is nobody. 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from freehold.runtime.house import House, Pack, load_message
 from freehold.runtime.job import Budgets, Job, Limits, Mail
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
-from freehold.runtime.pool import RunnerPool
+from freehold.runtime.pool import RunnerHandle, RunnerPool
 from freehold.runtime.records import Records
 from freehold.runtime.toolbox import Toolbox
 from freehold.sandbox import Level, Profile
@@ -115,17 +116,30 @@ class ThrowawayEstate:
     def _build(self) -> None:
         folder, rooms = self.place.folder, self.rooms
         loads = load_message(self._packs[self.loads]) if self.loads else None
+        self._mounting: dict[tuple[str, ...], RunnerPool] = {}
         self.pool = RunnerPool(self._profile(), spare=self._spare, loads=loads)
         self.couriers = Couriers()
         pins = Pins(rooms)
         self.outbox = Outbox(rooms, folder / "outbox")
         tools = Toolbox(rooms, self.couriers, pins, self.outbox)
         self.house = house = House(
-            rooms, self.gate, lambda job: self.pool.take(), tools, pins, Records(rooms), folder,
+            rooms, self.gate, self._take, tools, pins, Records(rooms), folder,
             self._packs.__getitem__,
             lambda run, event: self.events.append((run, event)),
         )  # fmt: skip
         self.engine = Engine(self.kernel, house, self._policy, most=self.most_live)
+
+    async def _take(self, job: Job, mounts: tuple[str, ...]) -> RunnerHandle:
+        """Return a runner; one that is to see a source comes from a pool of its own."""
+        if not mounts or self.level is Level.NONE:
+            return await self.pool.take()
+        pool = self._mounting.get(mounts)
+        if pool is None:
+            profile = self._profile()
+            rooms = f"{profile.rooms}-{len(self._mounting)}"
+            profile = replace(profile, mounts=(*profile.mounts, *mounts), rooms=rooms)
+            pool = self._mounting[mounts] = RunnerPool(profile, spare=0)
+        return await pool.take()
 
     def _profile(self) -> Profile:
         """Return what stands around the runners; all packs of the estate are readable, where there are walls."""
@@ -139,7 +153,8 @@ class ThrowawayEstate:
         """Stop everything in order; what had not ended goes on at the next ``open``."""
         await self.engine.close()
         await self.couriers.stop()
-        await self.pool.stop()
+        for pool in (self.pool, *self._mounting.values()):
+            await pool.stop()
         await self.kernel.close()
 
     # ---- what tests do -------------------------------------------------------------------------------
