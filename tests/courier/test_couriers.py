@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from freehold.runtime.couriers import Couriers, Errand
 from freehold.testing.http import HttpServer
-from freehold.testing.processes import children, descriptors, until
+from freehold.testing.processes import below, descriptors, until
 from freehold.testing.server import Behaviour
 from freehold.testing.smtp import SmtpServer
 from freehold.wire.messages import Delivered
@@ -159,7 +159,7 @@ async def test_a_courier_holds_its_socket_and_nothing_else(tmp_path: Path, couri
     with SmtpServer(tmp_path) as server, (tmp_path / "secret").open("w") as secret:
         os.set_inheritable(secret.fileno(), True)
         assert (await couriers.deliver(mail(server))).status == "done"
-        (pid,) = [pid for pid, name in children(os.getpid()).items() if name == "freehold-smtp"]
+        (pid,) = [pid for pid, name in below(os.getpid()).items() if name == "freehold-smtp"]
         held = list(descriptors(pid).values())
         assert sum(name.startswith("socket:") for name in held) == 1
         assert {name for name in held if not name.startswith("socket:")} == {"/dev/null"}

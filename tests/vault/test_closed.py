@@ -1,7 +1,9 @@
 """What the vault's process is closed to, how little it loads, and that its door is nobody else's."""
 
+import json
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from freehold.base import BadInput, FreeholdError, NotFound, Refused
-from freehold.testing.processes import descriptors
+from freehold.sandbox import landlock
+from freehold.testing.processes import below, descriptors
+from freehold.vault import walls
 from freehold.wire import child
 from freehold.wire import vault as v
 from freehold.wire.blocking import BlockingChannel
@@ -63,6 +67,10 @@ async def test_the_process_is_closed_to_others(house: House) -> None:
     assert locked > 0
     assert house.vault.awake is not None
     assert house.vault.awake.pages.startswith("locked in memory")
+    assert "Seccomp:\t2" in status
+    assert "NoNewPrivs:\t1" in status
+    if landlock.version() >= landlock.NEEDED:
+        assert house.vault.awake.walls == walls.BOTH
     if os.geteuid() != 0:
         with pytest.raises(PermissionError):  # not even its own user sees what it holds open
             descriptors(pid)
@@ -85,10 +93,65 @@ async def test_a_courier_has_no_network_and_another_user(house: House) -> None:
         await house.vault.bind([binding])
         errand = Errand(binding, "audrey", "a1", "http.request", "GET", f"{binding.origin}/effects/x")
         assert (await house.brokered.deliver(errand)).status == "done"
-    (pid,) = house.brokered.pids
-    assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
-    assert f"Uid:\t{child.COURIER_UID}\t" in Path(f"/proc/{pid}/status").read_text()
-    assert "lo" not in Path(f"/proc/{pid}/net/route").read_text()
+    (outer,) = house.brokered.pids
+    (pid,) = [pid for pid, name in below(outer).items() if name == "freehold-broker"]
+    status = Path(f"/proc/{pid}/status").read_text()
+    assert re.search(r"^Uid:\t(\d{4,})\t\1\t\1\t", status, re.MULTILINE)
+    assert "CapEff:\t0000000000000000" in status
+    assert "Seccomp:\t2" in status
+    assert [link for link in descriptors(outer).values() if link.startswith("socket:")] == []
+    if shutil.which("bwrap") is not None:
+        assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+        assert "lo" not in Path(f"/proc/{pid}/net/route").read_text()
+
+
+BEHIND = """
+import ctypes, json, os, socket
+from freehold.vault import door, walls
+listener = door.listen()
+listener.setblocking(True)
+stated = walls.close()
+done = []
+for name, attempt in {
+    "a file outside": lambda: open("../secret").close(),
+    "the machine's users": lambda: open("/etc/passwd").close(),
+    "a file made outside": lambda: open("../new", "w").close(),
+    "a connection": lambda: socket.socket(socket.AF_INET),
+    "a local socket": lambda: socket.socket(socket.AF_UNIX),
+    "a program": lambda: os.execv("/bin/true", ["true"]),
+    "a signal": lambda: os.kill(os.getppid(), 0),
+    "a trace": lambda: 1 / (1 + ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)),
+    "its own file": lambda: (open("sealed", "w").close(), os.rename("sealed", "sealed.before"))}.items():
+    try:
+        attempt()
+        done.append(name)
+    except (OSError, ZeroDivisionError):
+        pass
+print(json.dumps([stated, done]), flush=True)
+connection, _ = listener.accept()
+connection.sendall(b"come in")
+door.close()
+"""
+
+
+def test_behind_its_walls_the_vault_keeps_its_folder_and_its_door_and_nothing_else(tmp_path: Path) -> None:
+    if landlock.version() < landlock.NEEDED:
+        leave_out("no Landlock of version 6 (Linux 6.12)")
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("secret")
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", BEHIND], cwd=folder, stdout=subprocess.PIPE, text=True
+        ) as vault,
+        socket.socket(socket.AF_UNIX) as caller,
+    ):
+        assert vault.stdout is not None
+        assert json.loads(vault.stdout.readline()) == [walls.BOTH, ["its own file"]]
+        caller.connect(str(folder / "door.sock"))
+        assert caller.recv(16) == b"come in"
+        assert vault.wait() == 0
+    assert [path.name for path in folder.iterdir()] == ["sealed.before"]
 
 
 async def test_another_process_of_the_same_user_reads_no_memory_of_the_vault(house: House) -> None:

@@ -46,7 +46,7 @@ def doctor(desk: Desk) -> None:
     except FreeholdError as error:
         estate = None
         found = [Finding("estate", "note", error.message, error.remedy)]
-    found += [*_machine(), *_packages(), _walls()]
+    found += [*_machine(), *_packages(), *_walls()]
     found += _disk(estate.folder if estate else desk.folder)
     if estate is not None:
         found += [*_private(estate), *_store(estate), *_daemon(desk)]
@@ -80,17 +80,25 @@ def _machine() -> Iterator[Finding]:
         yield Finding("clock", "good", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
 
 
-def _walls() -> Finding:
+def _walls() -> Iterator[Finding]:
     from freehold.sandbox.probe import REMEDIES, probe
     from freehold.sandbox.profile import Level
 
     reach = probe()
     said = f"{reach.level.word}: {reach.level.meaning}"
-    if not reach.missing:
-        return Finding("sandbox", "good", said)
-    level, why = reach.missing[0]
-    state: Literal["note", "bad"] = "bad" if reach.level is Level.NONE else "note"
-    return Finding("sandbox", state, f"{said}. Not {level.word}: {why}.", REMEDIES[level])
+    if reach.missing:
+        level, why = reach.missing[0]
+        state: Literal["note", "bad"] = "bad" if reach.level is Level.NONE else "note"
+        yield Finding("sandbox", state, f"{said}. Not {level.word}: {why}.", REMEDIES[level])
+    else:
+        yield Finding("sandbox", "good", said)
+    if reach.level is Level.NONE:
+        yield Finding(
+            "couriers", "bad", "Nothing is around them, so they are not started unless sandbox_none is allowed.",
+            REMEDIES[Level.LANDLOCK],
+        )  # fmt: skip
+    else:
+        yield Finding("couriers", "good", reach.level.word)
 
 
 def _packages() -> Iterator[Finding]:
@@ -198,5 +206,6 @@ def _daemon(desk: Desk) -> Iterator[Finding]:
         "good",
         f"process {status['pid']}, up {words.ago(status['up_us'])}",
     )
+    yield Finding("vault's walls", "good", status["vault"]["walls"] or "it does not serve")
     for text in status.get("warnings", []):
         yield Finding("daemon", "note", text)

@@ -7,6 +7,7 @@ door, signed by a person. No value is ever an argument: others could read it in 
 import datetime
 import secrets
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +73,9 @@ def _listed(value: dict[str, Any]) -> str:
         ],
         "No bindings: no agent can use a secret. Bind one: freehold secrets bind --help",
     )  # fmt: skip
-    state = words.pairs([("unlocked by", value["unlocked_by"]), ("memory", value["pages"])])
+    state = words.pairs(
+        [("unlocked by", value["unlocked_by"]), ("memory", value["pages"]), ("behind", value["walls"])]
+    )
     warnings = "\n".join(f"warning: {text}" for text in value["warnings"])
     return "\n\n".join(part for part in (kept, bindings, state, warnings) if part)
 
@@ -147,8 +150,12 @@ def seal(
     new = file.with_suffix(".new")
     if by == "file":
         write_passphrase(new, chosen)
+    elif by == "keyring":
+        _keyring(desk, "keep", chosen)
     _at_door(desk, who, "secrets.seal", "vault", {"opens_by": by}, lambda: chosen)
     set_unlock(desk.estate, by)
+    if by == "keyring":
+        _keyring(desk, "settle")
     if by == "file":
         new.replace(file)
     else:
@@ -296,6 +303,16 @@ def _at_door(
     if not isinstance(told, v.Told) or told.secret is None:
         raise ProtocolError("The vault's answer is none.")
     return dict(msgspec.to_builtins(told.secret))
+
+
+def _keyring(desk: Desk, what: str, passphrase: str = "") -> None:
+    """Have a passphrase kept in the keyring of the person who types this; raises what prevents it."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "freehold.vault.keyring", what, desk.estate.id],
+        input=passphrase.encode(), stdout=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise error_of(msgspec.json.decode(done.stdout))
 
 
 def _value(desk: Desk, stdin: bool) -> str:

@@ -27,7 +27,7 @@ def _vault(state: dict[str, Any]) -> str:
     if not state.get("serves"):
         return "does not serve"
     secrets = words.plural(state["secrets"], "secret")
-    return f"{secrets}; opened by {state['unlocked_by']};\n{state['pages']}"
+    return f"{secrets}; opened by {state['unlocked_by']};\n{state['pages']};\nbehind: {state['walls']}"
 
 
 def _words(value: dict[str, Any]) -> str:
@@ -39,6 +39,7 @@ def _words(value: dict[str, Any]) -> str:
         ("daemon", f"version {value['version']}, process {value['pid']}, up for {words.ago(value['up_us'])}"),
         ("presence", value.get("presence")),
         ("sandbox", value.get("sandbox")),
+        ("couriers", value.get("couriers")),
         ("people", words.plural(value.get("humans", 0), "human")),
         ("agents", words.plural(value.get("agents", 0), "agent")),
         ("runs", ", ".join(f"{count:,} {state}" for state, count in runs.items()) or "none yet"),

@@ -62,14 +62,16 @@ def _read_and_close(descriptor: int) -> bytes:
 def main() -> None:
     """Become a courier.
 
-    The arguments are its kind, the socket's descriptor, the daemon's pid and whom to become (0 for nobody else); for
-    one that uses a secret also the descriptor of the vault's line and the binding, in JSON.
+    The arguments are its kind, the socket's descriptor, the daemon's pid (0 behind walls, which end with it) and whom
+    to become (0 for nobody else); for one that uses a secret also the descriptor of the vault's line and the binding,
+    in JSON.
     """
     kind, descriptor, parent, uid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     kept = [descriptor, *([int(sys.argv[5])] if kind == "broker" else [])]
-    child.leave_network()
-    child.become(uid)
-    child.die_with_parent(parent)
+    if parent:
+        child.leave_network()
+        child.become(uid)
+        child.die_with_parent(parent)
     child.close_all_but(kept)
     child.silence(keep_stderr=True)
     child.set_name(f"freehold-{kind}")

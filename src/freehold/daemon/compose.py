@@ -50,13 +50,13 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     kernel = await open_with_vault(estate, vault, clock, passphrase)
     if passphrase >= 0:
         os.close(passphrase)
-    secrets = furnish(vault, kernel.rooms, log)
     shelf = Shelf(kernel.rooms.store)
     pools = Pools(
         estate.folder / "workspaces", shelf.find, hidden=(estate.folder,), log=log,
         none_allowed=lambda: kernel.rooms.settings.now.sandbox_none == "allow",
     )  # fmt: skip
-    couriers = Couriers(log=log)
+    secrets = furnish(vault, kernel.rooms, log, pools.walls)
+    couriers = Couriers(log=log, walls=pools.walls)
     broadcast = Broadcast()
     outbox = Outbox(kernel.rooms, estate.outbox)
     pins = Pins(kernel.rooms)
@@ -75,7 +75,7 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     desk = Desk(
         estate=estate, kernel=kernel, engine=engine, house=house, shelf=shelf, jobs=jobs,
         clock=clock, started_us=clock.now_us(), stop=stop.set, policy_now=policies.now, sandbox=pools.words,
-        broadcast=broadcast,
+        couriers=pools.walls.courier_words, broadcast=broadcast,
     )  # fmt: skip
     drops = Drops(kernel.rooms, engine, clock, jobs.watched)
     caretaker = Caretaker(kernel, engine, policies.now)

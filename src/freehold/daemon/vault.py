@@ -14,6 +14,7 @@ from freehold.runtime.bindings import Bindings
 from freehold.runtime.bound import Bound
 from freehold.runtime.brokered import Brokered
 from freehold.runtime.vault import Vault, VaultPlace
+from freehold.runtime.walls import Walls
 
 
 def place_of(estate: Estate) -> Place:
@@ -118,10 +119,10 @@ class Secrets:
     bound: Bound
 
 
-def furnish(vault: Vault, rooms: Rooms, log: Path | None) -> Secrets:
-    """Return what uses ``vault``, which has been started."""
+def furnish(vault: Vault, rooms: Rooms, log: Path | None, walls: Walls) -> Secrets:
+    """Return what uses ``vault``, which has been started; its couriers stand behind ``walls``."""
     bindings = Bindings()
     bindings.load(rooms.store)
     vault.bindings = bindings.all
-    brokered = Brokered(vault, log=log)
+    brokered = Brokered(vault, log=log, walls=walls)
     return Secrets(vault, bindings, brokered, Bound(rooms.settings, bindings, brokered))

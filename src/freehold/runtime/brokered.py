@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from freehold.base import Unavailable, digest
+from freehold.base import Refused, Unavailable, digest
 from freehold.runtime.courier import MAX_STREAM, CourierProcess, Take
 from freehold.runtime.couriers import connect, is_public
 from freehold.runtime.vault import Life, Vault
+from freehold.runtime.walls import Walls
+from freehold.sandbox import Profile
 from freehold.wire import messages as m
 from freehold.wire.permits import PORTS, Asked, Binding
 
@@ -26,6 +28,8 @@ WAIT_S: Final = 600.0
 """How long a request waits for a vault that is down before it is given up, unsent."""
 _TRIES: Final = 5
 _MOST: Final = 64
+_RETIRE_S: Final = 120.0
+_Start = Callable[[list[str], list[int]], CourierProcess]
 
 
 class Errand(msgspec.Struct, frozen=True):
@@ -58,10 +62,10 @@ class Errand(msgspec.Struct, frozen=True):
 class Brokered:
     """The couriers of bindings."""
 
-    def __init__(self, vault: Vault, *, log: Path | None = None, idle_s: float = 300.0) -> None:
+    def __init__(self, vault: Vault, *, log: Path | None = None, walls: Walls | None = None) -> None:
         self._vault = vault
         self._log = log
-        self._idle_s = idle_s
+        self._walls = walls or Walls()
         self._lines: dict[str, _Line] = {}
         self._retired: set[CourierProcess] = set()
         self._stopped = False
@@ -71,11 +75,12 @@ class Brokered:
         found = m.Delivered(0, "not_done", {"phase": "vault"}, "The vault was gone. Nothing was sent.")
         for _ in range(_TRIES):
             try:
+                walls = await self._walls.for_courier()
                 life = await self._vault.life(WAIT_S)
-                line = self._line(errand.binding, life)
+                line = self._line(errand.binding, life, walls)
                 async with line.places:
                     found = await self._carry(errand, life, line)
-            except Unavailable as error:
+            except (Refused, Unavailable) as error:
                 return m.Delivered(0, "not_done", {"phase": "start"}, error.message)
             if found.value.get("phase") != "vault":
                 break
@@ -135,7 +140,7 @@ class Brokered:
     async def _connect(self, binding: Binding, host: str, port: int) -> socket.socket:
         return await connect(host, port, (lambda address: True) if binding.private else is_public)
 
-    def _line(self, binding: Binding, life: Life) -> "_Line":
+    def _line(self, binding: Binding, life: Life, walls: Profile) -> "_Line":
         if self._stopped:
             raise Unavailable("The daemon is stopping. Nothing was sent.")
         line = self._lines.get(binding.name)
@@ -143,7 +148,11 @@ class Brokered:
             self._retire(line)
             line = None
         if line is None:
-            line = self._lines[binding.name] = _Line(binding, life, self._log, self._gone)
+            line = self._lines[binding.name] = _Line(
+                binding,
+                life,
+                lambda words, passed: CourierProcess("broker", walls, self._log, self._gone, words, passed),
+            )
         return line
 
     def _retire(self, line: "_Line") -> None:
@@ -162,9 +171,7 @@ class Brokered:
 class _Line:
     """One binding's courier in one life of the vault."""
 
-    def __init__(
-        self, binding: Binding, life: Life, log: Path | None, gone: Callable[[CourierProcess], None]
-    ) -> None:
+    def __init__(self, binding: Binding, life: Life, start: _Start) -> None:
         self.binding = binding
         self.life = life
         self.places = asyncio.Semaphore(_MOST)
@@ -172,7 +179,7 @@ class _Line:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             words = [str(theirs.fileno()), msgspec.json.encode(binding).decode()]
-            self.courier = CourierProcess("broker", log, gone, words, [theirs.fileno()])
+            self.courier = start(words, [theirs.fileno()])
             self.link = life.link(binding.name, ours)
 
 
@@ -184,6 +191,3 @@ def address(binding: Binding, path: str) -> str:
 def _place(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or PORTS.get(parts.scheme, 443)
-
-
-_RETIRE_S: Final = 120.0

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from freehold.base import FreeholdError, Unavailable
+from freehold.runtime.processes import start
+from freehold.sandbox import Level, Profile, enter_command
 from freehold.wire import child
 from freehold.wire import messages as m
 from freehold.wire.channel import Channel
@@ -32,32 +34,23 @@ class Take(NamedTuple):
 
 
 class CourierProcess:
-    """A courier of one ``kind``; ``more`` are further arguments, ``passed`` descriptors that it inherits."""
+    """A courier of one ``kind`` behind ``walls``; ``more`` are further arguments, ``passed`` descriptors."""
 
     def __init__(
         self,
         kind: str,
+        walls: Profile,
         log: Path | None,
         on_gone: Callable[["CourierProcess"], None],
         more: Sequence[str] = (),
         passed: Sequence[int] = (),
     ) -> None:
         ours, theirs = socket.socketpair()
-        uid = child.COURIER_UID if os.geteuid() == 0 else 0
+        self._walled = walls.level is not Level.NONE
         try:
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(theirs)
-                errors = subprocess.DEVNULL if log is None else stack.enter_context(log.open("ab"))
-                number = str(theirs.fileno())
-                self._process = subprocess.Popen(
-                    child.command("freehold.courier", kind, number, str(os.getpid()), str(uid), *more),
-                    pass_fds=[theirs.fileno(), *passed],
-                    env=child.clean_environment(dict(os.environ)),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=errors,
-                    start_new_session=True,
-                )
+            with theirs:
+                kept = [theirs.fileno(), *passed]
+                self._process = start(_command(kind, walls, kept, more), kept, log)
         except OSError as error:
             ours.close()
             raise Unavailable(f"A courier cannot be started: {error.strerror}.") from error
@@ -81,7 +74,7 @@ class CourierProcess:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Its process; behind walls, the one that holds them, whose only child is the courier."""
         return self._process.pid
 
     async def carry(
@@ -126,35 +119,23 @@ class CourierProcess:
     async def _answered(
         self, answer: "asyncio.Future[m.Delivered]", connection: socket.socket, timeout_s: float, shared: bool
     ) -> m.Delivered:
-        late = m.Delivered(0, "unknown", {}, f"No answer within {timeout_s:g} s.")
+        alone_s = 0.0 if shared else GRACE_S
         try:
-            if shared:
-                done, _ = await asyncio.wait([answer], timeout=timeout_s)
-                if done:
-                    return answer.result()
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+            done, _ = await asyncio.wait([answer], timeout=timeout_s + alone_s)
+            if not done and shared:
+                _cut(connection)
                 done, _ = await asyncio.wait([answer], timeout=GRACE_S)
-                if done:
-                    return answer.result()
-            else:
-                async with asyncio.timeout(timeout_s + GRACE_S):
-                    return await answer
-        except TimeoutError:
-            pass
         except asyncio.CancelledError:
-            if shared:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-            else:
-                self.kill()
+            _cut(connection) if shared else self.kill()
             raise
+        if done:
+            return answer.result()
         self.kill()
-        return late
+        return m.Delivered(0, "unknown", {}, f"No answer within {timeout_s:g} s.")
 
     def kill(self) -> None:
         """Kill it (it is our own child and not yet reaped, so the pid is its own) and reap it."""
-        self._process.kill()
+        self._end()
         self._channel.close()
 
     def _take(self, messages: list[Any], size: int) -> None:
@@ -181,8 +162,8 @@ class CourierProcess:
             take.on_chunk(chunk.data)
 
     def _closed(self, error: FreeholdError | None) -> None:
-        self._process.kill()
-        waiting = asyncio.get_running_loop().run_in_executor(None, self._process.wait)
+        self._end()
+        waiting = asyncio.get_running_loop().run_in_executor(None, _reap, self._process)
         waiting.add_done_callback(lambda _: self.reaped.set_result(None))
         self._on_gone(self)
         for seq, answer in self._answers.items():
@@ -190,6 +171,37 @@ class CourierProcess:
                 answer.set_result(
                     m.Delivered(seq, "unknown", {}, "The courier ended before it had answered.")
                 )
+
+    def _end(self) -> None:
+        """Have what holds the walls kill the courier and clear up after it; kill one that has none."""
+        if self._walled:
+            self._process.terminate()
+        else:
+            self._process.kill()
+
+
+def _command(kind: str, walls: Profile, kept: Sequence[int], more: Sequence[str]) -> list[str]:
+    """Return what starts a courier. One without walls leaves the network and its parent's user by itself."""
+    walled = walls.level is not Level.NONE
+    parent = 0 if walled else os.getpid()
+    uid = child.COURIER_UID if not walled and os.geteuid() == 0 else 0
+    words = ["-m", "freehold.courier", kind, str(kept[0]), str(parent), str(uid), *more]
+    if walled:  # where it imports from is said by its environment
+        return enter_command(walls, [sys.executable, "-S", "-s", "-P", *words], kept)
+    return [sys.executable, "-P", *words]
+
+
+def _reap(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def as_descriptor(contents: bytes) -> int:

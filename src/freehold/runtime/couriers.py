@@ -14,8 +14,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from freehold.base import Unavailable
+from freehold.base import Refused, Unavailable
 from freehold.runtime.courier import MAX_STREAM, CourierProcess, Take
+from freehold.runtime.walls import Walls
+from freehold.sandbox import Profile
 from freehold.wire import messages as m
 
 Kind = Literal["smtp", "http"]
@@ -61,7 +63,9 @@ class Couriers:
         idle_s: float = 60.0,
         may_connect: Callable[[str], bool] = lambda address: True,
         log: Path | None = None,
+        walls: Walls | None = None,
     ) -> None:
+        self._walls = walls or Walls()
         self._most = most
         self._idle_s = idle_s
         self._may_connect = may_connect
@@ -74,6 +78,10 @@ class Couriers:
         way = self._way(errand)
         async with way.place():
             try:
+                walls = await self._walls.for_courier()
+            except Refused as error:
+                return m.Delivered(0, "not_done", {"phase": "start"}, error.message)
+            try:
                 connection = await self._connect(errand)
             except Unavailable as error:
                 return m.Delivered(0, "not_done", {"phase": "connect"}, error.message)
@@ -81,7 +89,7 @@ class Couriers:
                 why = errand.held()
                 if why is not None:
                     return m.Delivered(0, "not_done", {"phase": "held"}, why)
-                return await way.carry(errand, connection)
+                return await way.carry(errand, connection, walls)
 
     @property
     def running(self) -> int:
@@ -200,9 +208,9 @@ class _Way:
         finally:
             self._asked -= 1
 
-    async def carry(self, errand: Errand, connection: socket.socket) -> m.Delivered:
+    async def carry(self, errand: Errand, connection: socket.socket, walls: Profile) -> m.Delivered:
         try:
-            courier = self._idle.pop() if self._idle else self._start()
+            courier = self._idle.pop() if self._idle else self._start(walls)
         except Unavailable as error:
             return m.Delivered(0, "not_done", {"phase": "start"}, error.message)
         try:
@@ -232,8 +240,8 @@ class _Way:
             courier.kill()
         return ending
 
-    def _start(self) -> CourierProcess:
-        courier = CourierProcess(self._kind, self._log, self._gone)
+    def _start(self, walls: Profile) -> CourierProcess:
+        courier = CourierProcess(self._kind, walls, self._log, self._gone)
         self._all.add(courier)
         return courier
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from freehold.base import FreeholdError, ProtocolError, Unavailable
+from freehold.runtime.processes import start
 from freehold.sandbox import Level, Profile
 from freehold.wire import child, frames
 from freehold.wire import messages as m
@@ -319,22 +320,14 @@ class RunnerPool:
 
     def _start_server(self) -> _Server:
         ours, theirs = socket.socketpair()
-        environment = child.clean_environment(dict(os.environ)) | {"PYTHONHASHSEED": "0"}
         try:
             if self.profile.rooms:  # a runner's own user has to walk through it to its room
                 Path(self.profile.rooms).mkdir(mode=0o711, parents=True, exist_ok=True)
                 os.chmod(self.profile.rooms, 0o711)
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(theirs)
-                log = subprocess.DEVNULL if self._log is None else stack.enter_context(self._log.open("ab"))
-                process = subprocess.Popen(
-                    child.command(_MODULE, str(theirs.fileno()), str(os.getpid()), self.profile.text()),
-                    pass_fds=[theirs.fileno()],
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                    start_new_session=True,
+            with theirs:
+                words = (str(theirs.fileno()), str(os.getpid()), self.profile.text())
+                process = start(
+                    child.command(_MODULE, *words), [theirs.fileno()], self._log, {"PYTHONHASHSEED": "0"}
                 )
         except OSError as error:
             ours.close()

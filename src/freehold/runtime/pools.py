@@ -14,9 +14,10 @@ from freehold.base import Unavailable
 from freehold.runtime.house import Pack, load_message
 from freehold.runtime.job import Job
 from freehold.runtime.pool import RunnerHandle, RunnerPool
+from freehold.runtime.walls import Walls
 from freehold.sandbox import Level, Limits, Profile
 from freehold.sandbox.library import refuse_hidden
-from freehold.sandbox.probe import Reach, probe
+from freehold.sandbox.probe import Reach
 
 READY: Final = ".ready"
 """Where in the folder of workspaces runners that wait for a run have theirs."""
@@ -39,28 +40,21 @@ class Pools:
     ) -> None:
         self._ready = workspaces / READY
         self._packs = packs
-        self._none_allowed = none_allowed
+        self.walls: Final = Walls(hidden=hidden, none_allowed=none_allowed)
         self._hidden = tuple(str(folder) for folder in hidden)
         self._limits = limits or Limits()
         self._spare = spare
         self._log = log
-        self._reach: asyncio.Task[Reach] | None = None
         self._pools: dict[tuple[Level, tuple[str, ...], str], RunnerPool] = {}
         self._made = 0
 
     async def reach(self) -> Reach:
         """Return what this machine reaches; it is tried the first time and known after that."""
-        if self._reach is None:
-            self._reach = asyncio.ensure_future(asyncio.to_thread(probe))
-        return await asyncio.shield(self._reach)
+        return await self.walls.reach()
 
     def words(self) -> str:
         """Return which level runners have and why not more, in words; it is not tried for this."""
-        if self._reach is None or not self._reach.done():
-            return "not tried yet; the first run tries it (now: freehold sandbox)"
-        reach = self._reach.result()
-        missing = "".join(f"; not {level.word}: {why}" for level, why in reach.missing)
-        return f"{reach.level.word}: {reach.level.meaning}{missing}"
+        return self.walls.words()
 
     async def take(self, job: Job, mounts: tuple[str, ...] = ()) -> RunnerHandle:
         """Return a runner for a run of ``job``, which may read ``mounts`` too.
@@ -68,8 +62,7 @@ class Pools:
         Raises Refused where the machine does not reach the level that the job needs, BadInput where its pack's
         folder would show what is hidden, Unavailable where no runner can be started.
         """
-        reach = await self.reach()
-        level = reach.require(job.sandbox, none_allowed=self._none_allowed())
+        level = await self.walls.require(job.sandbox)
         pack = self._packs(job.pack)
         refuse_hidden(pack.search_path, self._hidden)
         return await self._pool(level, pack, mounts).take()
@@ -78,8 +71,7 @@ class Pools:
         """Kill every runner; nothing can be taken after this."""
         for pool in self._pools.values():
             await pool.stop()
-        if self._reach is not None:
-            await asyncio.wait([self._reach])
+        await self.walls.close()
         await asyncio.to_thread(shutil.rmtree, self._ready, ignore_errors=True)
 
     def _pool(self, level: Level, pack: Pack, mounts: tuple[str, ...]) -> RunnerPool:

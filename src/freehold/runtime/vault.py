@@ -22,6 +22,7 @@ import msgspec
 
 from freehold.base import BadInput, FreeholdError, Refused, TimedOut, Unavailable
 from freehold.runtime.courier import as_descriptor
+from freehold.runtime.processes import start
 from freehold.wire import child, permits
 from freehold.wire import messages as m
 from freehold.wire import vault as v
@@ -245,7 +246,6 @@ class Vault:
             stack.callback(theirs.close)
             unless_started = stack.enter_context(contextlib.ExitStack())
             unless_started.callback(ours.close)
-            errors = subprocess.DEVNULL if self._log is None else stack.enter_context(self._log.open("ab"))
             passed = {"channel": theirs.fileno(), "passphrase": passphrase}
             if passphrase < 0 and place.unlock == "file":
                 passed["passphrase"] = _opened(stack, _passphrase_file(place.passphrase))
@@ -259,12 +259,10 @@ class Vault:
                 "owner_uid": os.geteuid(), "uid": child.VAULT_UID if root else 0, "unlock": place.unlock, **passed,
             }  # fmt: skip
             known = {name: os.environ[name] for name in _KEYRING if name in os.environ}
-            self._process = subprocess.Popen(
-                child.command("freehold.vault", msgspec.json.encode(setup).decode()),
-                pass_fds=[number for number in passed.values() if number >= 0],
-                env=child.clean_environment(dict(os.environ)) | known,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
-            )  # fmt: skip
+            command = child.command("freehold.vault", msgspec.json.encode(setup).decode())
+            self._process = start(
+                command, [number for number in passed.values() if number >= 0], self._log, known
+            )
             unless_started.pop_all()
         return ours
 

@@ -5,7 +5,9 @@ ones, with commas. This process stays as its parent, clears up after it and ends
 the program ends too.
 """
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -28,7 +30,10 @@ def enter_command(profile: Profile, argv: Sequence[str], keep: Sequence[int] = (
 
 
 def run(profile: Profile, keep: Sequence[int], argv: Sequence[str]) -> int:
-    """Run ``argv`` to its end and return its exit code; 128 and the signal where one ended it."""
+    """Run ``argv`` to its end and return its exit code; 128 and the signal where one ended it.
+
+    SIGINT and SIGTERM end it by force. ``keep`` is closed in this process, so that the program alone holds it.
+    """
     sandbox = Sandbox(profile)
     sandbox.open()
     cell = sandbox.cell(os.getpid())
@@ -36,13 +41,17 @@ def run(profile: Profile, keep: Sequence[int], argv: Sequence[str]) -> int:
     child = os.fork()
     if child == 0:
         _become(sandbox, cell, parent, keep, argv)
+    end = child
     try:
         cell.forked()
+        for descriptor in keep:
+            os.close(descriptor)
         if profile.level is Level.NAMESPACES:
-            sandbox.process_of(cell)
+            end = sandbox.process_of(cell) or child  # bubblewrap ends with the process that it made
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except KeyboardInterrupt:
-        os.kill(child, 9)
+        with contextlib.suppress(OSError):
+            os.kill(end, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     finally:
         sandbox.leave(cell)
@@ -68,6 +77,7 @@ def _become(sandbox: Sandbox, cell: Cell, parent: int, keep: Sequence[int], argv
 
 def main() -> int:
     """Run the command that the arguments say."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     profile = read_profile(sys.argv[1])
     keep = [int(word) for word in sys.argv[2].split(",") if word]
     try:

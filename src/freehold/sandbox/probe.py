@@ -42,7 +42,7 @@ class Reach:
             )
         if self.level is Level.NONE and not none_allowed:
             raise Refused(
-                "This machine has no sandbox, and the estate does not allow runners without one.",
+                "This machine has no sandbox, and the estate does not allow to work without one.",
                 remedy="Say so by name: freehold settings set sandbox_none allow",
                 code="refused.sandbox",
             )

@@ -53,6 +53,8 @@ _REFUSED: Final = (
     "migrate_pages memfd_create memfd_secret shmget shmat shmctl msgget semget mq_open uselib ustat sysfs "
     "_sysctl lsm_set_self_attr file_setattr"
 )
+_AT_A_DOOR: Final = ("accept", "accept4")
+_STARTS: Final = ("execve", "execveat")
 _REFUSED_AT_LANDLOCK: Final = (
     "chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat "
     "inotify_init inotify_init1 inotify_add_watch setpriority sched_setscheduler sched_setparam "
@@ -67,10 +69,11 @@ _XATTR: Final = (
 Instruction = tuple[int, int, int, int]
 
 
-def program(*, landlock: bool, signals: bool = True, machine: str = "") -> bytes:
+def program(*, landlock: bool, signals: bool = True, door: bool = False, machine: str = "") -> bytes:
     """Return the filter for this machine (or ``machine``); ``landlock`` refuses also what namespaces hold.
 
-    ``signals`` False refuses to send any signal to others, for a kernel whose Landlock cannot hold them.
+    ``signals`` False refuses to send any signal to others, for a kernel whose Landlock cannot hold them. ``door`` is
+    for a process that takes callers at a socket it listens on already, and starts no program.
     Raises Unavailable for a processor whose calls are not known here.
     """
     found = MACHINES.get(machine or platform.machine())
@@ -79,7 +82,7 @@ def program(*, landlock: bool, signals: bool = True, machine: str = "") -> bytes
             f"There is no filter of system calls for a {machine or platform.machine()} processor.",
             remedy="Use a machine with x86-64 or aarch64.",
         )
-    lines = list(_lines(found, landlock=landlock, signals=signals))
+    lines = list(_lines(found, landlock=landlock, signals=signals, door=door))
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
 
 
@@ -98,14 +101,16 @@ def install(filter_program: bytes) -> None:
             raise OSError(number, "no filter of system calls can be laid on a process")
 
 
-def _lines(machine: Machine, *, landlock: bool, signals: bool) -> Iterator[Instruction]:
+def _lines(machine: Machine, *, landlock: bool, signals: bool, door: bool) -> Iterator[Instruction]:
     yield (_LOAD, 0, 0, _AUDIT)
     yield (_EQUAL, 1, 0, machine.audit)
     yield _return(_KILL)
     yield (_LOAD, 0, 0, _NUMBER)
     yield from _if((_AT_LEAST, _X32), [_refuse(errno.ENOSYS)])
     yield from _if((_AT_LEAST, LAST + 1), [_refuse(errno.ENOSYS)])
-    refused = _REFUSED.split()
+    refused = [name for name in _REFUSED.split() if not (door and name in _AT_A_DOOR)]
+    if door:
+        refused += _STARTS
     if landlock:
         refused += _REFUSED_AT_LANDLOCK.split()
     if not signals:

@@ -50,7 +50,7 @@ _SAME: Final = {
     "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424), "setpriority": (141, 140),
     "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119), "sched_setparam": (142, 118),
     "sched_setattr": (314, 274), "ioprio_set": (251, 30), "lsm_set_self_attr": (460, 460),
-    "file_setattr": (469, 469),
+    "file_setattr": (469, 469), "execve": (59, 221), "execveat": (322, 281),
 }  # fmt: skip
 _OLD: Final = {
     "create_module": 174, "mknod": 133, "iopl": 172, "ioperm": 173, "modify_ldt": 154, "inotify_init": 253,

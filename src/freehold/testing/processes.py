@@ -45,6 +45,14 @@ def children(parent: int) -> dict[int, str]:
     return found
 
 
+def below(parent: int) -> dict[int, str]:
+    """Return the children of ``parent``, theirs, and so on, with their names."""
+    found = children(parent)
+    for child in list(found):
+        found |= below(child)
+    return found
+
+
 def descriptors(pid: int) -> dict[int, str]:
     """Return what process ``pid`` holds open."""
     folder = Path(f"/proc/{pid}/fd")

@@ -5,6 +5,7 @@ for one daemon after another at the first socket that systemd made, with the sec
 gets a new life of the vault, with a new key.
 """
 
+import contextlib
 import os
 import selectors
 import socket
@@ -16,9 +17,8 @@ from typing import Final
 
 import msgspec
 
-from freehold.base import FreeholdError, Unavailable
-from freehold.vault import keyring, sealed
-from freehold.vault.door import admitted
+from freehold.base import FreeholdError, Refused, Unavailable
+from freehold.vault import door, keyring, sealed, walls
 from freehold.vault.pages import Pages
 from freehold.vault.safe import Safe
 from freehold.vault.serve import Server
@@ -50,35 +50,36 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def main(argument: str) -> None:
     """Become the vault."""
     setup = msgspec.json.decode(argument, type=Setup)
-    given = None if setup.passphrase < 0 else _read(setup.passphrase).rstrip(b"\r\n")
-    if setup.passphrase_file:
-        given = Path(setup.passphrase_file).read_bytes().rstrip(b"\r\n")
     adopted = b"" if setup.adopt < 0 else _read(setup.adopt)
     os.chdir(setup.folder)
+    given = _given(setup)
     pages = Pages()
     stated = pages.lock()
     child.become(setup.uid)
     child.close_to_others()
     child.set_name("freehold-vault")
     child.silence(keep_stderr=True)
+    people = socket.socket(fileno=_LISTEN_FD + 1) if setup.listen else door.listen()
 
     def open_safe(typed: bytes | None) -> Safe:
-        return _open(setup, pages, given if typed is None else typed, adopted)
+        return _open(setup, pages, given if typed is None else [typed], adopted)
 
     def serve(daemon: socket.socket) -> None:
         Server(
-            daemon, open_safe, origin=setup.origin, pages=stated, owner_uid=setup.owner_uid, listener=people
+            daemon, open_safe, people, origin=setup.origin, stated=(stated, held), owner_uid=setup.owner_uid
         ).serve()
 
-    people = socket.socket(fileno=_LISTEN_FD + 1) if setup.listen else None
     try:
         if setup.listen:
             child.close_all_but([_LISTEN_FD, _LISTEN_FD + 1])
+            held = walls.close()
             _serve_each(socket.socket(fileno=_LISTEN_FD), setup.owner_uid, serve)
         else:
             child.die_with_parent(setup.parent)
-            child.close_all_but([setup.channel])
+            child.close_all_but([setup.channel, people.fileno()])
+            held = walls.close()
             serve(socket.socket(fileno=setup.channel))
+            door.close()
     except FreeholdError as error:
         print(f"vault: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -91,38 +92,53 @@ def _serve_each(listener: socket.socket, owner_uid: int, serve: Callable[[socket
             waiting.select()
             connection, _ = listener.accept()
             connection.setblocking(True)
-            if admitted(connection, owner_uid):
+            if door.admitted(connection, owner_uid):
                 serve(connection)
             else:
                 connection.close()
 
 
-def _open(setup: Setup, pages: Pages, passphrase: bytes | None, adopted: bytes) -> Safe:
+def _given(setup: Setup) -> "list[bytes] | FreeholdError":
+    """Return what may be the passphrase, or why there is none; a keyring is asked while programs may be started."""
+    if setup.passphrase_file:
+        return [Path(setup.passphrase_file).read_bytes().rstrip(b"\r\n")]
+    if setup.passphrase >= 0:
+        return [_read(setup.passphrase).rstrip(b"\r\n")]
+    try:
+        if (sealed.read_header().unlock if sealed.exists() else setup.unlock) == "keyring":
+            return keyring.recall(setup.estate)
+    except FreeholdError as error:
+        return error
+    return Unavailable(
+        "The vault is locked: its passphrase was not given.",
+        remedy="Type it: freehold secrets unlock",
+        code="unavailable.locked",
+    )
+
+
+def _open(setup: Setup, pages: Pages, given: "list[bytes] | FreeholdError", adopted: bytes) -> Safe:
     """Open the vault's file, or make one where there is none; raises what prevents it, in a sentence."""
-    fresh = not sealed.exists()
-    unlock = setup.unlock if fresh else sealed.read_header().unlock
-    if passphrase is None and unlock == "keyring":
-        passphrase = keyring.recall(setup.estate)
-    if passphrase is None:
-        raise Unavailable(
-            "The vault is locked: its passphrase was not given.",
-            remedy="Type it: freehold secrets unlock",
-            code="unavailable.locked",
-        )
-    if not fresh:
-        return Safe(sealed.open_sealed(setup.estate, passphrase), pages, _now_us)
+    if isinstance(given, FreeholdError):
+        raise given
+    if sealed.exists():
+        return Safe(_opened(setup.estate, given), pages, _now_us)
     if Path(sealed.MARK).exists() or Path(sealed.BEFORE).exists():
         raise Unavailable(
             "The vault's file is gone, though there was one.",
             remedy="Restore `vault/sealed` from your copy, or from `vault/sealed.before`.",
             code="unavailable.vault",
         )
-    if unlock == "keyring":
-        keyring.store(setup.estate, passphrase)
-    made = sealed.make(setup.estate, passphrase, unlock)
+    made = sealed.make(setup.estate, given[0], setup.unlock)
     if adopted:
         made.put("key/journal", adopted)
     return Safe(made, pages, _now_us)
+
+
+def _opened(estate: str, given: list[bytes]) -> sealed.Sealed:
+    for passphrase in given[:-1]:
+        with contextlib.suppress(Refused):
+            return sealed.open_sealed(estate, passphrase)
+    return sealed.open_sealed(estate, given[-1])
 
 
 def _now_us() -> int:

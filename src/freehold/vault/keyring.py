@@ -1,28 +1,49 @@
 """The passphrase in the desktop's keyring, by the program `secret-tool` (freedesktop Secret Service), where it is.
 
-A program and no library: what the vault loads stays short. Both calls raise Unavailable in one sentence.
+A program and no library: what the vault loads stays short. The vault asks for it before it goes behind its walls,
+where no program starts. ``python -m freehold.vault.keyring keep ESTATE`` keeps a new one, given on standard input,
+beside the one in force; ``settle ESTATE`` puts it in place of that once the vault is sealed with it.
 """
 
 import shutil
 import subprocess
+import sys
 from typing import Final
 
-from freehold.base import Unavailable
+import msgspec
+
+from freehold.base import FreeholdError, Unavailable
 
 _LIMIT_S: Final = 20.0
+_NOW: Final = "freehold"
+_NEXT: Final = "freehold-next"
 
 
-def recall(estate: str) -> bytes:
-    """Return the passphrase of this estate's vault."""
-    return _run(["lookup", "freehold", estate], b"")
+def recall(estate: str) -> list[bytes]:
+    """Return what may be the passphrase of this estate's vault; raises Unavailable where there is none."""
+    found = [_run(["lookup", name, estate]) for name in (_NOW, _NEXT)]
+    kept = [passphrase for passphrase in found if passphrase]
+    if not kept:
+        raise _missing("it does not open, or holds no passphrase for this estate")
+    return kept
 
 
-def store(estate: str, passphrase: bytes) -> None:
-    """Keep the passphrase of this estate's vault."""
-    _run(["store", "--label", "Freehold vault", "freehold", estate], passphrase)
+def keep(estate: str, passphrase: bytes) -> None:
+    """Keep a passphrase that is to be in force soon; raises Unavailable."""
+    if _run(["store", "--label", "Freehold vault", _NEXT, estate], passphrase) is None:
+        raise _missing("it did not take a new passphrase")
 
 
-def _run(words: list[str], given: bytes) -> bytes:
+def settle(estate: str) -> None:
+    """Have the passphrase that was kept last in force, and no other; raises Unavailable."""
+    passphrase = _run(["lookup", _NEXT, estate])
+    if not passphrase or _run(["store", "--label", "Freehold vault", _NOW, estate], passphrase) is None:
+        raise _missing("it did not take a new passphrase")
+    _run(["clear", _NEXT, estate])
+
+
+def _run(words: list[str], given: bytes = b"") -> bytes | None:
+    """Return what the program said, None where it failed; raises Unavailable where it cannot be asked."""
     program = shutil.which("secret-tool")
     if program is None:
         raise _missing("the program `secret-tool` is not installed (Debian: libsecret-tools)")
@@ -32,9 +53,7 @@ def _run(words: list[str], given: bytes) -> bytes:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _missing("it did not answer") from error
-    if done.returncode != 0 or (words[0] == "lookup" and not done.stdout):
-        raise _missing("it does not open, or holds no passphrase for this estate")
-    return done.stdout
+    return done.stdout if done.returncode == 0 else None
 
 
 def _missing(why: str) -> Unavailable:
@@ -43,3 +62,20 @@ def _missing(why: str) -> Unavailable:
         remedy="Log in at the desktop whose keyring it is, or restore `vault/sealed` on the machine that has it.",
         code="unavailable.keyring",
     )
+
+
+def main(what: str, estate: str) -> int:
+    """Keep or settle; prints what prevents it, as JSON."""
+    try:
+        if what == "keep":
+            keep(estate, sys.stdin.buffer.read(4_096))
+        else:
+            settle(estate)
+    except FreeholdError as error:
+        print(msgspec.json.encode(error.problem()).decode())
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2]))

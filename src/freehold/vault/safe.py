@@ -15,7 +15,6 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from freehold.base import BadInput, NotFound, Refused
-from freehold.vault import keyring
 from freehold.vault.pages import Pages
 from freehold.vault.sealed import Sealed
 from freehold.wire import permits
@@ -112,8 +111,6 @@ class Safe:
         """Open from now on by another passphrase; raises BadInput. The file under the old one does not stay."""
         if unlock not in ("file", "passphrase", "keyring") or len(passphrase) < permits.MIN_SECRET:
             raise BadInput("That does not open a vault.", remedy="At least eight characters.")
-        if unlock == "keyring":
-            keyring.store(self._sealed.index.estate, passphrase)
         before = self._sealed.header
         self._sealed.rewrap(passphrase, unlock)
         try:

@@ -29,18 +29,24 @@ _MAX_UP: Final = 64 << 10
 class Server:
     """One daemon's vault. ``opener`` opens the file, given a passphrase that a person typed, or None.
 
-    ``listener`` is the door for people where somebody else made it; else it is made in the vault's folder.
+    ``listener`` is the door for people; ``stated`` what the vault says of its memory and of its walls.
     """
 
     def __init__(
-        self, daemon: socket.socket, opener: Opener, *, origin: str, pages: str, owner_uid: int,
-        listener: socket.socket | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        daemon: socket.socket,
+        opener: Opener,
+        listener: socket.socket,
+        *,
+        origin: str,
+        stated: tuple[str, str],
+        owner_uid: int,
+    ) -> None:
         self._listener = listener
         self._channel = BlockingChannel(daemon, _TO_VAULT)
         self._opener = opener
         self._origin = origin
-        self._pages = pages
+        self._stated = stated
         self._owner_uid = owner_uid
         self._safe: Safe | None = None
         self._lines: dict[int, _Line] = {}
@@ -51,7 +57,7 @@ class Server:
 
     def serve(self) -> None:
         """Serve until the daemon says goodbye or is gone."""
-        listener = door.listen() if self._listener is None else self._listener
+        listener = self._listener
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
         self._selector.register(self._channel, selectors.EVENT_READ, self._from_daemon)
@@ -64,9 +70,6 @@ class Server:
         self._channel.close()
         for line in self._lines.values():
             line.sock.close()
-        if self._listener is None:
-            listener.close()
-            door.close()
 
     def _open(self, passphrase: bytes | None) -> None:
         try:
@@ -80,7 +83,7 @@ class Server:
             raise
         self._channel.send(
             v.Awake(
-                safe.boot, safe.key.hex(), _STATED[safe.unlock], self._pages, safe.subjects_key().hex(),
+                safe.boot, safe.key.hex(), _STATED[safe.unlock], *self._stated, safe.subjects_key().hex(),
                 safe.public(JOURNAL).hex(), safe.public(ESTATE).hex(), safe.secrets(),
                 [binding.name for binding in safe.bindings()],
             )

@@ -102,14 +102,15 @@ class Judged(Message, frozen=True, tag="judged"):
 class Awake(Message, frozen=True, tag="awake"):
     """The vault serves: its life's name and permit key, and what is stated of it.
 
-    ``unlocked_by`` and ``pages`` are sentences for people. ``subjects`` is the key of the subjects' keys, ``journal``
-    and ``estate`` are public keys; all in hexadecimal digits.
+    ``unlocked_by``, ``pages`` and ``walls`` are sentences for people. ``subjects`` is the key of the subjects' keys,
+    ``journal`` and ``estate`` are public keys; all in hexadecimal digits.
     """
 
     boot: str
     key: str
     unlocked_by: str
     pages: str
+    walls: str
     subjects: str
     journal: str
     estate: str

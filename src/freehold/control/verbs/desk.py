@@ -64,6 +64,7 @@ class Desk:
     stop: Callable[[str], None]
     policy_now: Callable[[str, str], str]
     sandbox: Callable[[], str]
+    couriers: Callable[[], str]
     broadcast: Broadcast = field(default_factory=Broadcast)
 
     @property

@@ -60,6 +60,8 @@ class SecretVerbs:
             found.append(
                 f"The vault does not serve: what needs a secret waits, checkpoints are deferred. {why}"
             )
+        elif "NO" in (walls := self._vault.awake.walls):
+            found.append(f"The vault has not all of its walls: {walls}")
         now = self._desk.clock.now_us()
         for secret in self._vault.secrets:
             left = secret.expires_us - now
@@ -73,11 +75,12 @@ class SecretVerbs:
         return found
 
     def stated(self) -> dict[str, Any]:
-        """Return what is stated of the vault: whether it serves, what opens it, what of it is locked in memory."""
+        """Return what is stated of the vault: whether it serves, what opens it, its memory, what is around it."""
         awake = self._vault.awake
         return {
             "serves": awake is not None, "unlocked_by": awake.unlocked_by if awake else "",
-            "pages": awake.pages if awake else "", "pid": self._vault.pid, "secrets": len(self._vault.secrets),
+            "pages": awake.pages if awake else "", "walls": awake.walls if awake else "",
+            "pid": self._vault.pid, "secrets": len(self._vault.secrets),
         }  # fmt: skip
 
     async def _list(self, call: Call) -> dict[str, Any]:

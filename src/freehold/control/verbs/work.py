@@ -88,6 +88,7 @@ class WorkVerbs:
             "estate": estate.name, "folder": str(estate.folder), "id": estate.id, "version": __version__,
             "pid": os.getpid(), "up_us": self._desk.clock.now_us() - self._desk.started_us,
             "presence": _presence_words(rooms.settings.now.presence), "sandbox": self._desk.sandbox(),
+            "couriers": self._desk.couriers(),
             "humans": sum(1 for human in rooms.registry.humans() if human.status == "active"),
             "agents": sum(1 for agent in rooms.registry.agents() if agent.status == "active"),
             "runs": counts, "cards": len(rooms.cards.waiting(self._desk.now_us())),
