@@ -113,6 +113,16 @@ class Person:
             "init", str(self.folder), "--human", "anna", "--email", "anna@example.com", "--presence", "none"
         )
 
+    def furnishes(self, name: str, pack: str) -> None:
+        """Give the estate the agent audrey, a pack that lies beside it, and a domain of its own."""
+        folder = self.folder.parent / name
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(pack)
+        (folder / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n')
+        self.does("agents", "add", "audrey", "--owner", "anna")
+        self.does("packs", "add", str(folder))
+        self.does("settings", "set", "own_domains", '["example.com"]')
+
     def employs(self, job: str, *, to: str = "finance@example.com", ask: bool = False) -> None:
         """Write a job file and accept it."""
         (self.folder / "jobs" / f"{job}.md").write_text(JOB.format(to=to, ask=str(ask).lower()))
@@ -155,13 +165,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("furnished")
     person = Person(place / "estate")
     person.founds()
-    pack = place / "errands"
-    pack.mkdir()
-    (pack / "errands.py").write_text(PACK)
-    (pack / "pyproject.toml").write_text('[project]\nname = "errands"\n')
-    person.does("agents", "add", "audrey", "--owner", "anna")
-    person.does("packs", "add", str(pack))
-    person.does("settings", "set", "own_domains", '["example.com"]')
+    person.furnishes("errands", PACK)
     person.does("down")
     return person.folder
 

@@ -140,13 +140,7 @@ def copying(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("copying")
     person = Owner(place / "estate")
     person.founds()
-    pack = place / "copies"
-    pack.mkdir()
-    (pack / "copies.py").write_text(PACK)
-    (pack / "pyproject.toml").write_text('[project]\nname = "copies"\n')
-    person.does("agents", "add", "audrey", "--owner", "anna")
-    person.does("packs", "add", str(pack))
-    person.does("settings", "set", "own_domains", '["example.com"]')
+    person.furnishes("copies", PACK)
     person.does("down")
     return person.folder
 

@@ -123,6 +123,34 @@ class Walk:
         return True
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_barred_step_over_a_list_takes_nothing_from_it_though_it_is_empty_or_still_runs(count: int) -> None:
+    graph = Graph(
+        Plan(
+            [
+                Node("fails", "step"),
+                Node("list", "step", each="items"),
+                Node("items", "step"),
+                Node("behind", "step", needs=["fails"], each="list"),
+            ]
+        )
+    )
+    ends = {"fails": ItemState.FAILED, "items": ItemState.DONE}
+    while (state := graph.openable()) is not None and state.node.id != "behind":
+        graph.open(state, count if state.node.id == "list" else 1, {}, ())
+        if state.node.id in ends:
+            assert state.take() == 0
+            graph.settle(state, 0, ends[state.node.id])
+    assert state is not None
+    assert graph.blocked(state)
+    graph.bar(state)
+    running = graph.nodes["list"]
+    for item in range(count):
+        assert running.take() == item
+        graph.settle(running, item, ItemState.DONE)
+    assert (list(state.states), graph.settled) == ([ItemState.SKIPPED], True)
+
+
 @settings(max_examples=300, deadline=None)
 @given(worlds(), st.integers(0, 2**32), st.lists(st.integers(0, 12), max_size=3))
 def test_every_item_ends_as_the_model_says_however_often_the_run_is_taken_up_again(

@@ -110,13 +110,7 @@ def employ(keeper: Keeper, ports: dict[str, int]) -> None:
         ["mailbox.fetch", {"server": "127.0.0.1", "folder": "INBOX"}],
         ["git.fetch", {"url": f"https://127.0.0.1:{ports['git']}/acme/site.git", "ref": "refs/heads/main"}],
     ]  # fmt: skip
-    pack = keeper.folder.parent / "errands"
-    pack.mkdir()
-    (pack / "errands.py").write_text(PACK)
-    (pack / "pyproject.toml").write_text('[project]\nname = "errands"\n')
-    keeper.does("agents", "add", "audrey", "--owner", "anna")
-    keeper.does("packs", "add", str(pack))
-    keeper.does("settings", "set", "own_domains", '["example.com"]')
+    keeper.furnishes("errands", PACK)
     (keeper.folder / "jobs" / "all.md").write_text(JOB.format(acts=json.dumps(acts), **ports))
     digest = keeper.types("jobs", "check", "all", "--json").value["digest"]
     keeper.does("jobs", "accept", "all", "--digest", digest)

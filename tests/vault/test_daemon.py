@@ -17,12 +17,7 @@ __all__ = ["keeper"]
 
 
 def employ(keeper: Keeper, port: int) -> None:
-    pack = keeper.folder.parent / "errands"
-    pack.mkdir()
-    (pack / "errands.py").write_text(PACK)
-    (pack / "pyproject.toml").write_text('[project]\nname = "errands"\n')
-    keeper.does("agents", "add", "audrey", "--owner", "anna")
-    keeper.does("packs", "add", str(pack))
+    keeper.furnishes("errands", PACK)
     url = f"http://127.0.0.1:{port}/body/raw?q=1&api_key=mine"
     asked = {"method": "GET", "url": url, "headers": {"Cookie": "mine", "Accept": "*/*"}}
     text = JOB.format(acts=json.dumps([["http.request", asked]]), http=port, smtp=25, imap=993, git=443)

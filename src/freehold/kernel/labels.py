@@ -219,12 +219,7 @@ class Context:
 
     def show(self, label: Label) -> Label:
         """Record that data with ``label`` goes in, before it goes; return the label of what may come out."""
-        if not (
-            label.integrity <= self._label.integrity
-            and label.confidentiality <= self._label.confidentiality
-            and label.sources <= self._label.sources
-        ):
-            self._label = self._label.join(label.of_nobody())
+        self._label = self._label.join(label.of_nobody())
         return self._label
 
     def fork(self) -> "Context":

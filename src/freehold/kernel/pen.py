@@ -115,7 +115,7 @@ class Pen:
         found = self._forms.get(label)
         if found is None or not found.key.alive:
             key = self._keys.key(tuple(sorted(label.subjects)) or (ESTATE,))
-            public = Label(label.integrity, label.confidentiality, label.sources).encode()
+            public = label.of_nobody().encode()
             if len(label.sources) > MAX_INLINE:
                 self._ledger.keep_set(LABEL_SETS, public["src"], tuple(sorted(label.sources)))
             found = _LabelForm(msgspec.Raw(encode(public)), key)

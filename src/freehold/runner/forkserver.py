@@ -207,7 +207,6 @@ def _become_runner(
         child.default_signals()
         child.die_with_parent(server)
         os.setsid()
-        child.close_all_but([descriptor, cell.tells])
         child.silence(keep_stderr=serve is None)
         child.set_name("freehold-runner")
         inside = [

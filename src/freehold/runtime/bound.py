@@ -4,7 +4,6 @@ An agent names a repository, a mailbox or an address; which secret that takes, a
 """
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,11 +21,12 @@ from freehold.runtime import mail, web
 from freehold.runtime.asker import Asker, Effect
 from freehold.runtime.bindings import Bindings
 from freehold.runtime.brokered import Brokered, Errand, address
+from freehold.runtime.courier import as_descriptor
 from freehold.runtime.job import Job
 from freehold.runtime.kits import Held, Shelf
 from freehold.store.interface import Cost
 from freehold.wire.messages import Delivered
-from freehold.wire.permits import PORTS, Binding
+from freehold.wire.permits import Binding
 
 _ONE: Final = Cost(actions=1)
 _MAX_REPLY: Final = 64 << 20
@@ -75,6 +75,9 @@ class Bound:
             binding, job.agent, intent.action, "mail.send", "SEND", address(binding, job.mail.sender), headers,
             intent.prepared.data, timeout_s=45.0, held=held,
         )  # fmt: skip
+        return await self._carried(errand)
+
+    async def _carried(self, errand: Errand) -> Outcome:
         found = await self._brokered.deliver(errand)
         return Outcome(found.status, encode(found.value), spent=_ONE, message=found.message)
 
@@ -110,8 +113,7 @@ class Bound:
                 binding, asker.job.agent, intent.action, "mailbox.draft", "APPEND", place, (), intent.prepared.data,
                 held=shelf.held(asker.job, "mailbox.draft"),
             )  # fmt: skip
-            found = await self._brokered.deliver(errand)
-            return Outcome(found.status, encode(found.value), spent=_ONE, message=found.message)
+            return await self._carried(errand)
 
         async def fetch(asker: Asker, intent: Intent) -> Outcome:
             haves = intent.args.get("have", [])
@@ -132,8 +134,7 @@ class Bound:
                 binding, asker.job.agent, intent.action, "git.push", "PUSH", place, headers, pack, timeout_s=120.0,
                 held=shelf.held(asker.job, "git.push"),
             )  # fmt: skip
-            found = await self._brokered.deliver(errand)
-            return Outcome(found.status, encode(found.value), spent=_ONE, message=found.message)
+            return await self._carried(errand)
 
         return {"mailbox.fetch": fetch_mail, "mailbox.draft": draft, "git.fetch": fetch, "git.push": push}
 
@@ -147,7 +148,7 @@ class Bound:
         label = asker.label.join(
             Label(Integrity.STRANGER, Confidentiality.CONFIDENTIAL, (f"{binding.scheme}:{binding.host}",))
         )
-        reply = _unnamed()
+        reply = as_descriptor(b"")
         try:
             errand = Errand(
                 binding, asker.job.agent, intent.action, tool, method, place, headers, reply=reply, timeout_s=120.0,
@@ -206,12 +207,7 @@ def _repository_of(args: Mapping[str, Json]) -> str:
     """Return the repository's address without a slash at its end; raises BadInput."""
     url = str(args.get("url", "")).rstrip("/")
     parts = urlsplit(url)
-    if (
-        parts.scheme not in PORTS
-        or parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.query
-    ):
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise BadInput(
             "The repository is not named.", remedy="Give `url`, such as https://example.org/acme/site.git"
         )
@@ -239,12 +235,6 @@ def _unbound(job: Job, what: str) -> BadInput:
         f"No secret is bound for agent {job.agent} at the {what}.",
         remedy="Bind one: freehold secrets bind --help",
     )
-
-
-def _unnamed() -> int:
-    if sys.platform == "linux":
-        return os.memfd_create("reply", os.MFD_CLOEXEC)
-    raise BadInput("Long replies need Linux.", remedy="Run Freehold on Linux.")
 
 
 def _contents(descriptor: int) -> bytes:

@@ -178,9 +178,9 @@ class Graph:
         for follower in self._followers[state.node.id]:
             self._one_less(follower)
         upstream = state.streams_from
-        if upstream is not None and not state.barred:
+        if upstream is not None:
             for item in range(total):
-                self._hand_on(state, item, upstream.states[item])
+                self._hand_on(upstream, state, item)
         self._look(state)
 
     def takeable(self) -> list[NodeState]:
@@ -190,23 +190,25 @@ class Graph:
     def settle(self, state: NodeState, item: int, outcome: ItemState, result: int = -1) -> None:
         """Move a RUNNING item to its end and hand its result to the nodes that stream from this one."""
         state.stop(item, outcome, result)
-        self._tell(state, item, outcome)
+        self._tell(state, item)
         self._look(state)
 
-    def _tell(self, state: NodeState, item: int, outcome: int) -> None:
+    def _tell(self, state: NodeState, item: int) -> None:
         for follower in self._followers[state.node.id]:
-            if follower.total is not None and not follower.barred:
-                self._hand_on(follower, item, outcome)
+            if follower.total is not None:
+                self._hand_on(state, follower, item)
                 self._look(follower)
 
-    def _hand_on(self, follower: NodeState, item: int, outcome: int) -> None:
-        if follower.states[item] != ItemState.PENDING:
+    def _hand_on(self, state: NodeState, follower: NodeState, item: int) -> None:
+        """Say how an item ended to a node that streams from this one; a barred one has no such item."""
+        if follower.barred or follower.states[item] != ItemState.PENDING:
             return
+        outcome = state.states[item]
         if outcome == ItemState.DONE:
             follower.offer(item)
         elif outcome in (ItemState.FAILED, ItemState.SKIPPED):
             follower.move(item, ItemState.SKIPPED)
-            self._tell(follower, item, ItemState.SKIPPED)
+            self._tell(follower, item)
 
     def _look(self, state: NodeState) -> None:
         """Let go on what waited for a node that is settled now."""

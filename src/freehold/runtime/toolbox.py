@@ -135,7 +135,7 @@ class Toolbox:
         if before is not None:  # the same contents again: its label only rises, its name stays
             kept = decode(before.body)
             label, meta = label.join(self._rooms.pen.label(kept["label"], kept["set"])), kept["meta"]
-        row = {"run": asker.run, "label": _public(label).encode(), "set": key.set_id, "meta": meta}
+        row = {"run": asker.run, "label": label.of_nobody().encode(), "set": key.set_id, "meta": meta}
         return value, Put(ARTIFACTS, place, encode(row), asker.run)
 
     @staticmethod
@@ -319,11 +319,6 @@ async def _local(effect: Effect, asker: Asker, intent: Intent) -> Outcome:
 
 def _of(kind: str, field: str) -> Callable[[Mapping[str, Json]], tuple[Resource, ...]]:
     return lambda args: (named(kind, str(args.get(field) or "-")),)
-
-
-def _public(label: Label) -> Label:
-    """Return a label without its subjects, who are known by the ids of their keys alone."""
-    return Label(label.integrity, label.confidentiality, label.sources)
 
 
 def _is_address(text: str) -> bool:

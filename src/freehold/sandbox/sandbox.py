@@ -175,9 +175,9 @@ class Sandbox:
         the caller must end then.
         """
         level, room = self.profile.level, cell.room
+        _close_all_but([*keep, cell.tells])
         if level is Level.NONE:
             return ""
-        _close_all_but([*keep, cell.tells])
         if cell.group is not None:
             cell.group.join()
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
