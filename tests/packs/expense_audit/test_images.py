@@ -136,3 +136,18 @@ def test_an_empty_file_and_a_missing_one_are_told_apart(tmp_path: Path) -> None:
 def test_a_folder_is_no_receipt(tmp_path: Path) -> None:
     with pytest.raises(ReceiptError, match="cannot be opened"):
         read_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("JPEG", b"\xff\xd8\xff\xe0" + bytes(40)), ("PNG", b"\x89PNG\r\n\x1a\n" + bytes(40))]
+)
+def test_a_beginning_with_no_picture_behind_it_is_a_sentence(kind: str, data: bytes) -> None:
+    assert f"begins like a {kind} but holds no picture" in str(refusal(data))
+
+
+def test_a_picture_with_another_one_behind_it_as_phones_make_them_is_read() -> None:
+    out = io.BytesIO()
+    first = noisy(60, 80)
+    first.save(out, "MPO", save_all=True, append_images=[first.rotate(90)])
+    kind, pages = load_pages(SourceFile("two.jpg", out.getvalue(), ""))
+    assert (kind, pages[0].picture.shape) == ("jpeg", (80, 60, 3))

@@ -138,13 +138,13 @@ def load_pages(source: SourceFile) -> tuple[SourceKind, tuple[Page, ...]]:
 
 
 def _load_picture(source: SourceFile, kind: str) -> Page:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     limit = MAX_JPEG_PIXELS if kind == "JPEG" else MAX_OTHER_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(io.BytesIO(source.data), formats=[kind, "MPO"]) as image:
+            with Image.open(io.BytesIO(source.data), formats=[kind]) as image:
                 width, height = image.size
                 limit = MAX_OTHER_PIXELS if "progression" in image.info else limit
                 if width * height > limit:
@@ -161,6 +161,12 @@ def _load_picture(source: SourceFile, kind: str) -> Page:
                 return _upright(image)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             raise _too_many_pixels(source.name, None, limit) from None
+        except UnidentifiedImageError:
+            raise ReceiptError(
+                "receipt.corrupt",
+                f"{source.name} begins like a {kind} but holds no picture: it is empty or breaks off at once.",
+                "Copy or scan the receipt again.",
+            ) from None
         except ReceiptError:
             raise
         except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
