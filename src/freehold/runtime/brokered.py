@@ -111,6 +111,7 @@ class Brokered:
         binding = errand.binding
         with contextlib.ExitStack() as stack:
             handles = {} if errand.reply < 0 else {"reply": errand.reply}
+            await line.courier.up()
             connection = stack.enter_context(await self._connect(binding, binding.host, binding.port))
             if binding.slot == "oauth2" and line.token_until_s <= asyncio.get_running_loop().time():
                 token = stack.enter_context(await self._connect(binding, *_place(binding.token_url)))

@@ -22,6 +22,7 @@ from freehold.wire import messages as m
 from freehold.wire.channel import Channel
 
 GRACE_S: Final = 2.0
+START_LIMIT_S: Final = 30.0
 MAX_STREAM: Final = 64 << 20
 _FROM_COURIER: Final = m.decoder(m.FromCourier)
 
@@ -55,6 +56,7 @@ class CourierProcess:
             ours.close()
             raise Unavailable(f"A courier cannot be started: {error.strerror}.") from error
         self.reaped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._up = asyncio.Event()
         self._on_gone = on_gone
         self._seq = 0
         self._answers: dict[int, asyncio.Future[m.Delivered]] = {}
@@ -76,6 +78,16 @@ class CourierProcess:
     def pid(self) -> int:
         """Its process; behind walls, the one that holds them, whose only child is the courier."""
         return self._process.pid
+
+    async def up(self) -> None:
+        """Wait until it serves, so that starting it takes nothing of an errand's time; raises Unavailable."""
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                await self._up.wait()
+        except TimeoutError:
+            self.kill()
+        if not self.alive:
+            raise Unavailable("A courier did not start. Nothing was sent.", remedy="See the daemon's log.")
 
     async def carry(
         self,
@@ -146,7 +158,9 @@ class CourierProcess:
                     waiting.set_result(message)
             elif isinstance(message, m.Chunk):
                 self._hand_on(message)
-            elif not isinstance(message, m.Hello):
+            elif isinstance(message, m.Hello):
+                self._up.set()
+            else:
                 self.kill()
 
     def _hand_on(self, chunk: m.Chunk) -> None:
@@ -162,6 +176,7 @@ class CourierProcess:
             take.on_chunk(chunk.data)
 
     def _closed(self, error: FreeholdError | None) -> None:
+        self._up.set()
         self._end()
         waiting = asyncio.get_running_loop().run_in_executor(None, _reap, self._process)
         waiting.add_done_callback(lambda _: self.reaped.set_result(None))

@@ -86,9 +86,6 @@ class Couriers:
             except Unavailable as error:
                 return m.Delivered(0, "not_done", {"phase": "connect"}, error.message)
             with connection:
-                why = errand.held()
-                if why is not None:
-                    return m.Delivered(0, "not_done", {"phase": "held"}, why)
                 return await way.carry(errand, connection, walls)
 
     @property
@@ -214,6 +211,10 @@ class _Way:
         except Unavailable as error:
             return m.Delivered(0, "not_done", {"phase": "start"}, error.message)
         try:
+            await courier.up()
+            why = errand.held()
+            if why is not None:
+                return m.Delivered(0, "not_done", {"phase": "held"}, why)
             return await courier.carry(
                 errand.tool,
                 errand.request,
@@ -222,6 +223,8 @@ class _Way:
                 errand.timeout_s,
                 take=Take(errand.on_chunk, errand.most),
             )
+        except Unavailable as error:
+            return m.Delivered(0, "not_done", {"phase": "start"}, error.message)
         finally:
             if courier.alive:
                 self._idle.append(courier)
