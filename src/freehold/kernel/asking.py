@@ -12,6 +12,7 @@ from freehold.kernel.change import Change
 from freehold.kernel.facts import Fact, Facts, read_back, visible
 from freehold.kernel.grades import Category, Grade, grade_for
 from freehold.kernel.grants import Use
+from freehold.kernel.origins import Reason
 from freehold.kernel.questions import Question, read_question
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Judgement, Ready, Request
@@ -37,12 +38,13 @@ class Asking:
             self._decide(request, judgement, attempt, "question")
             return
         category = request.tool.category
-        grade = judgement.grade = grade_for(
-            request.scope.grades, category, self._rooms.settings.now.grade_ceiling
-        )
+        grade = Grade.ASK
+        if category is not None:
+            grade = grade_for(request.scope.grades, category, self._rooms.settings.now.grade_ceiling)
+        judgement.grade = grade
         if grade is Grade.PROPOSE:
             judgement.propose = True
-        elif grade is Grade.ASK:
+        elif grade is Grade.ASK or judgement.steered:
             self._decide(request, judgement, attempt, "approval")
 
     def _versions(self, request: Request) -> Versions:
@@ -52,9 +54,9 @@ class Asking:
         cards, now_us, ready = self._rooms.cards, self._rooms.ledger.now_us(), judgement.ready
         card = cards.find(ready.action, ready.asked, now_us, self._versions(request), kind=kind)
         if card is None or card.state == "stale":
-            if kind == "approval" and self._granted(request, judgement):
+            if kind == "approval" and not judgement.steered and self._granted(request, judgement):
                 return
-            judgement.park = self._propose(request, ready, kind)
+            judgement.park = self._propose(request, judgement, kind)
         elif card.state == "open":
             judgement.waits_for = card.id
         elif card.state == "consumed" and attempt > 1:
@@ -89,8 +91,9 @@ class Asking:
         judgement.grant, judgement.approvers = found.id, (found.by,)
         return True
 
-    def _propose(self, request: Request, ready: Ready, kind: Kind) -> Change:
+    def _propose(self, request: Request, judgement: Judgement, kind: Kind) -> Change:
         """Return the change that puts the card before people, with where its step waits."""
+        ready = judgement.ready
         scope, registry, tool = request.scope, self._rooms.registry, request.tool
         agent = scope.principals.agent
         question: Question | None = read_question(ready.args) if kind == "question" else None
@@ -105,7 +108,8 @@ class Asking:
                 action=ready.action, digest=ready.asked, run=scope.run, job=scope.job, agent=agent, tool=tool.name,
                 rules=rules, policy=policy, approvers=approvers, subjects=subjects,
                 expires_us=self._rooms.ledger.now_us() + scope.approval.expires_us,
-                facts=facts_of(request, ready, question), category=tool.category.value if tool.category else "",
+                facts=_with_reasons(facts_of(request, ready, question), judgement.steered),
+                category=tool.category.value if tool.category else "",
                 needs=needs, args=ready.args, question=question,
             ),
             self._rooms.ledger.now_us(),
@@ -181,6 +185,18 @@ def _with_provenance(request: Request, facts: Facts) -> Facts:
         for line in facts.lines
     )
     return Facts(facts.title, lines, facts.attachments, facts.bodies)
+
+
+def _with_reasons(facts: Facts, reasons: tuple[Reason, ...]) -> Facts:
+    """Return the facts with why strangers could have chosen this: those lines come first."""
+    if not reasons:
+        return facts
+    lines = tuple(
+        Fact("why you are asked", visible(reason.why if not reason.argument else f"{reason.argument}: {reason.why}"),
+             visible(reason.value))
+        for reason in reasons
+    )  # fmt: skip
+    return Facts(facts.title, (*lines, *facts.lines), facts.attachments, facts.bodies)
 
 
 def _origin(request: Request, value: str) -> str:

@@ -218,6 +218,10 @@ class Gate:
         draft = self._pen.result(request, intent, outcome, hold.cost, charge)
         drafts, returned = [draft], None
         writes: list[Put | Drop] = self._asking.report(request, judgement, outcome)
+        origins = request.scope.origins
+        if origins is not None and request.tool.category is not None and outcome.status != "not_done":
+            writes += rooms.hearsay.writes(origins.influenced(request.tool, intent.args))
+            origins.did(request.tool, intent.args, intent.action)
         if outcome.status == "not_done":
             returned = self._asking.give_back(judgement)
         if returned is not None:

@@ -12,10 +12,11 @@ from freehold.base import FreeholdError, Json, Refused, StoreFailed
 from freehold.base.canonical import check, encode_trusted
 from freehold.kernel.asking import Asking
 from freehold.kernel.labels import flows, may_see
+from freehold.kernel.origins import Reason
 from freehold.kernel.principals import Principals
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import MAX_REFUSALS, Judgement, Ready, Record, Request
-from freehold.kernel.tools import EffectKind, Effector, Intent, Outcome, PrepareContext, Prepared
+from freehold.kernel.tools import EffectKind, Effector, Intent, Outcome, PrepareContext, Prepared, Tool
 from freehold.store.interface import Cost, RunAction
 
 NOTHING: Final = Cost()
@@ -54,7 +55,8 @@ class Judge:
     def judge(self, request: Request, ready: Ready, attempt: int) -> Judgement:
         """Run the stages who, may, flow and ask; raises Refused with the stage in its code."""
         judgement = Judgement(ready, self.authorise(request, ready))
-        if request.tool.category is None and not request.tool.question:
+        judgement.steered = _steered(request, ready)
+        if request.tool.category is None and not request.tool.question and not judgement.steered:
             return judgement
         self._asking.ask(request, judgement, attempt)
         if judgement.edited is not None:
@@ -97,7 +99,7 @@ class Judge:
             rules += decision.rules
         if tool.sink is not None:
             flow = flows(request.label, tool.sink(ready.args), _chosen_by_owner(request, ready))
-            if not flow.ok:
+            if not flow.ok and not (flow.code == "steered" and scope.origins is not None):
                 raise Refused(flow.why, code=f"refused.flow.{flow.code}", remedy=flow.remedy)
         return rules
 
@@ -164,6 +166,19 @@ def record_of(request: Request, intent: Intent, outcome: Outcome, index: int, ch
         intent.action, outcome.status, intent.attempt, outcome.value, outcome.label or request.label, intent.index,
         index, charge or NOTHING, message=outcome.message,
     )  # fmt: skip
+
+
+def _steered(request: Request, ready: Ready) -> tuple[Reason, ...]:
+    """Return why strangers could have chosen this action, where an agent chooses its actions itself."""
+    origins, tool = request.scope.origins, request.tool
+    if origins is None or (tool.category is None and not reaches_out(tool)):
+        return ()
+    return origins.judge(tool, ready.args, ready.action, _chosen_by_owner(request, ready))
+
+
+def reaches_out(tool: Tool) -> bool:
+    """Say whether a tool that only reads sends what it is asked with out of the house, and a model may choose that."""
+    return tool.category is None and tool.sink is not None and tool.face is not None and not tool.question
 
 
 def _chosen_by_owner(request: Request, ready: Ready) -> bool:

@@ -18,6 +18,7 @@ from freehold.kernel.epoch import Epoch
 from freehold.kernel.freeze import Freezes
 from freehold.kernel.gate import Gate
 from freehold.kernel.grants import Grants
+from freehold.kernel.hearsay import Hearsay
 from freehold.kernel.journal import Ledger
 from freehold.kernel.keeper import CheckpointKeeper
 from freehold.kernel.label_sets import LabelSets
@@ -156,6 +157,7 @@ def _furnish(place: Place, store: Store, ledger: Ledger, keys: SubjectKeys, memo
         pen=Pen(ledger, keys, artifacts, LabelSets(store)),
         sealer=sealer,
         witness=witness,
+        hearsay=Hearsay(store),
     )
 
 

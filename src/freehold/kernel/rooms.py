@@ -9,6 +9,7 @@ from freehold.kernel.envelopes import Envelopes
 from freehold.kernel.epoch import Epoch
 from freehold.kernel.freeze import Freezes
 from freehold.kernel.grants import Grants
+from freehold.kernel.hearsay import Hearsay
 from freehold.kernel.journal import Ledger
 from freehold.kernel.pen import Pen
 from freehold.kernel.registry import Registry
@@ -38,3 +39,4 @@ class Rooms:
     pen: Pen
     sealer: Envelopes
     witness: Witness
+    hearsay: Hearsay

@@ -11,6 +11,7 @@ from freehold.kernel.books import Accounts
 from freehold.kernel.change import Change
 from freehold.kernel.grades import Category, Grade
 from freehold.kernel.labels import Label
+from freehold.kernel.origins import Origins, Reason
 from freehold.kernel.provenance import Trusted
 from freehold.kernel.registry import Principals
 from freehold.kernel.tools import ArtifactView, Prepared, Tool
@@ -34,7 +35,8 @@ class Scope:
 
     ``trusted`` holds the values that the owner wrote into the job file: under text of strangers an
     action may only choose a recipient or host that stands there. ``known`` maps action ids to what an
-    earlier life of a step already did. ``policy_digest`` binds approvals to the policy that was pinned.
+    earlier life of a step already did. ``policy_digest`` binds approvals to the policy that was pinned. ``origins`` is
+    there where an agent chooses its actions itself: what strangers could have chosen is then asked for.
     """
 
     run: str
@@ -51,6 +53,7 @@ class Scope:
     known: dict[str, RunAction] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
     refusals: int = 0
+    origins: Origins | None = None
     who: str = ""
 
     def __post_init__(self) -> None:
@@ -110,6 +113,7 @@ class Judgement(msgspec.Struct):
     consume: Change | None = None
     waits_for: str = ""
     propose: bool = False
+    steered: tuple[Reason, ...] = ()
     park: Change | None = None
 
 

@@ -13,7 +13,7 @@ import msgspec
 from freehold.base import FreeholdError, Refused, StoreFailed, action_id
 from freehold.kernel.books import Hold
 from freehold.kernel.budget import charge_of
-from freehold.kernel.judge import NOTHING, Judge, enter, record_of, remember, withheld
+from freehold.kernel.judge import NOTHING, Judge, enter, reaches_out, record_of, remember, withheld
 from freehold.kernel.principals import Principals
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Judgement, Record, Request
@@ -125,6 +125,8 @@ class Together:
         if ask.refused is not None or identifier in scope.in_flight or identifier in scope.known:
             return None
         if tool.category is not None or tool.question or tool.kind in NOT_REPEATED:
+            return None
+        if scope.origins is not None and reaches_out(tool):
             return None
         try:
             ready = judge.ready(request, identifier, request.args, "")

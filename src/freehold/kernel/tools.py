@@ -114,7 +114,9 @@ class Face:
     ``parameters`` is a JSON Schema of an object. An argument that ``roles`` does not name is a TARGET. ``written_by``
     says who may have written a field of the result, by its path (``messages.*.body``); a path covers what is below it,
     the longest path wins, "" is the whole result, and what nothing names is a stranger's. ``words`` are those by which
-    people ask for the tool, beside those of its category. ``by`` is who wrote the description and the schema.
+    people ask for the tool, in place of those of its category; ``meanings`` says the same for an argument's values out
+    of a closed set, where an empty one needs no asking for. ``audience`` is the argument that says who gets to see
+    the contents; while it is empty only the owner does. ``by`` is who wrote the description and the schema.
     """
 
     description: str
@@ -122,6 +124,8 @@ class Face:
     roles: Mapping[str, Role] = field(default_factory=dict)
     written_by: Mapping[str, Integrity] = field(default_factory=dict)
     words: tuple[str, ...] = ()
+    meanings: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    audience: str = ""
     by: Integrity = Integrity.ESTATE
 
     def role(self, argument: str) -> Role:
