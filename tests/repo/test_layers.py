@@ -53,6 +53,7 @@ BREACHES = [
     Breach("only the store speaks SQL", "kernel", "def late() -> None:\n    import sqlite3"),
     Breach("only packs open strangers' files", "daemon", "from PIL import Image"),
     Breach("only a courier speaks to a host", "runtime", "import smtplib"),
+    Breach("only the loop of an agent runs on Pydantic AI", "runtime", "import pydantic_ai"),
     Breach("the vault loads one library, and none that speaks to anybody", "vault", "import ssl"),
     Breach(DECIDES, "runtime", "import cedarpy"),
     Breach(DECIDES, "kernel", "import rich.table"),

@@ -185,7 +185,12 @@ class Runner:
             self.channel.send(m.Finished(step, value, self._cpu.leave(share)))
 
     async def _plan(self, request: m.MakePlan) -> msgspec.Raw:
-        return to_raw(self._loaded().plan(request.job).data(), "The plan")
+        port = Port(self, request.step)
+        try:
+            plan = await self._loaded().make_plan(Context(port, self._workspace), request.job)
+            return to_raw(plan.data(), "The plan")
+        finally:
+            port.abandon()
 
     async def _step(self, start: m.Start) -> msgspec.Raw:
         port = Port(self, start.step)

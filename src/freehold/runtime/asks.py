@@ -55,7 +55,7 @@ class Asks:
         askers: list[Asker] = []
         requests: list[Asked] = []
         for call, message in asked:
-            asker = Asker(self._scope.run, self._job, session.workspace, session.label(call))
+            asker = Asker(self._scope.run, self._job, session.workspace, session.label(call), call.tools)
             askers.append(asker)
             requests.append(self._asked(call, message, asker))
 

@@ -22,6 +22,7 @@ from freehold.runtime.pins import Pins
 from freehold.runtime.plans import Plan, read_plan
 from freehold.runtime.records import Records
 from freehold.runtime.session import Handle
+from freehold.runtime.thinking import faced
 from freehold.runtime.toolbox import Toolbox
 from freehold.store.interface import Cost
 from freehold.wire import messages as m
@@ -122,7 +123,7 @@ class House:
             "expectations": job.expectations, "owner": job.owner, "agent": job.agent, "run": run,
             "settings": job.params, "sources": sorted(job.sources), "subject": job.subject,
             "policy": self.policies.get(run, ""), "mail": job.mail is not None,
-            "may": [str(right) for right in job.may],
+            "may": [str(right) for right in job.may], "tools": sorted(faced(self.tools, job, self.tools.names)),
         }  # fmt: skip
 
     def load_message(self, job: Job, workspace: str) -> m.Load:

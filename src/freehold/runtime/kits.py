@@ -29,6 +29,10 @@ class Shelf(Protocol):
         """Return an artifact of a run."""
         ...
 
+    def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
+        """Return the tool of that name as it is for ``job``; None where there is none."""
+        ...
+
     def held(self, job: Job, tool: str) -> Held:
         """Return what says why an effect may not begin now."""
         ...

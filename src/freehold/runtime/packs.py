@@ -20,7 +20,10 @@ from freehold.store.interface import Document, Drop, Put, Store
 PACKS: Final = "pack"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ENTRY: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_BUILT_IN: Final = (Pack("expense-audit", "freehold.packs.expense_audit.pack:pack"),)
+_BUILT_IN: Final = (
+    Pack("assistant", "freehold.packs.assistant.pack:pack"),
+    Pack("expense-audit", "freehold.packs.expense_audit.pack:pack"),
+)
 
 
 class Shelf:

@@ -20,7 +20,7 @@ from freehold.kernel.rights import Resource, mail_address, named
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Record
 from freehold.kernel.tools import ArtifactView, EffectKind, Effector, Intent, Outcome, Tool
-from freehold.runtime import mail, web
+from freehold.runtime import faces, mail, web
 from freehold.runtime.asker import Asker as Asker
 from freehold.runtime.asker import Effect
 from freehold.runtime.bound import Bound
@@ -29,6 +29,7 @@ from freehold.runtime.job import Job
 from freehold.runtime.kits import Kit, Kits
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
+from freehold.runtime.thinking import Thinking
 from freehold.runtime.workspace import place_inside, read_inside
 from freehold.store.interface import Cost, Put
 from freehold.wire.messages import Delivered
@@ -57,7 +58,7 @@ class Toolbox:
         self._couriers = couriers
         self._pins = pins
         self._outbox = outbox
-        self._kits = Kits([*([bound] if bound is not None else ()), *kits], self)
+        self._kits = Kits([Thinking(), *([bound] if bound is not None else ()), *kits], self)
         self._tools = {tool.name: tool for tool in self._built_in()} | self._kits.tools
         self._effects: dict[str, Effect] = self._kits.effects | {
             "artifact.put": self._put_artifact,
@@ -101,9 +102,12 @@ class Toolbox:
             Tool("artifact.put", kind.IDEMPOTENT, lambda args: (_ARTIFACT,), timeout_s=None),
             Tool("artifact.get", kind.READ, lambda args: (_ARTIFACT,), timeout_s=None, quick=True),
             Tool(
-                "source.list", kind.READ, _of("source", "source"), right="source.read", timeout_s=None, quick=True
+                "source.list", kind.READ, _of("source", "source"), right="source.read", timeout_s=None, quick=True,
+                face=faces.LIST_SOURCE,
             ),
-            Tool("source.read", kind.READ, _of("source", "source"), timeout_s=None, quick=True),
+            Tool(
+                "source.read", kind.READ, _of("source", "source"), timeout_s=None, quick=True, face=faces.READ_SOURCE
+            ),
             Tool(
                 "outbox.write", kind.IDEMPOTENT, _of("outbox", "folder"), Category.CHANGE_SOURCE,
                 sink=lambda args: device("outbox", consequential=True),

@@ -101,6 +101,8 @@ class Step:
                 values[name] = from_raw(given[name], expected, what)
             elif name in params:
                 values[name] = _converted(params[name], expected, what)
+            elif name == "inputs":
+                values[name] = {need: from_raw(raw, Any, what) for need, raw in inputs.items()}
             elif default is _MISSING:
                 raise BadInput(f"{what} is missing.", remedy="Name it in the node's needs or params.")
         return values
@@ -126,21 +128,26 @@ class Pack:
         self.name: Final = name
         self.version: Final = version
         self.steps: Final[dict[str, Step]] = {}
-        self._planner: Callable[[Job], Plan] | None = None
+        self._planner: Callable[..., Any] | None = None
 
     def step(self, function: F) -> F:
         """Declare a step: ``async def f(ctx: Context, ...)`` or ``def f(ctx: BlockingContext, ...)``.
 
         After the context it takes, by name: ``item`` (one element of a fan-out), the results of the nodes it
-        needs, and its parameters. Annotated types are checked and built (structs, enums, lists of them).
+        needs, and its parameters; ``inputs`` are all those results by their nodes' ids. Annotated types are checked
+        and built (structs, enums, lists of them).
         """
         if function.__name__ in self.steps:
             raise BadInput(f"The pack '{self.name}' has two steps called '{function.__name__}'.")
         self.steps[function.__name__] = Step(function)
         return function
 
-    def planner(self, function: Callable[[Job], Plan]) -> Callable[[Job], Plan]:
-        """Declare the planner: a plain function from the job to a plan. It sees no data, only the job."""
+    def planner(self, function: F) -> F:
+        """Declare the planner: a function from the job to a plan. It sees no data, only the job.
+
+        An ``async def`` planner takes the context first and may ask the gate for a model, the list of tools and a
+        person: `model.call`, `tools.list` and `question.ask`, and nothing else.
+        """
         self._planner = function
         return function
 
@@ -154,14 +161,29 @@ class Pack:
             step.bind()
 
     def plan(self, job: Mapping[str, Any]) -> Plan:
-        """Return the checked plan for ``job``; raises BadInput."""
-        plan = self._require_planner()(Job(job))
+        """Return the checked plan for ``job`` of a planner that asks for nothing; raises BadInput."""
+        planner = self._require_planner()
+        if inspect.iscoroutinefunction(planner):
+            raise BadInput(f"The planner of '{self.name}' asks the gate.", remedy="Await make_plan of it.")
+        return self._checked(planner(Job(job)))
+
+    async def make_plan(self, context: Context, job: Mapping[str, Any]) -> Plan:
+        """Return the checked plan for ``job``, of either kind of planner; raises BadInput and what it raised."""
+        planner = self._require_planner()
+        if not inspect.iscoroutinefunction(planner):
+            return self.plan(job)
+        try:
+            return self._checked(await planner(context, Job(job)))
+        finally:
+            context.end()
+
+    def _checked(self, plan: object) -> Plan:
         if not isinstance(plan, Plan):
             raise BadInput(f"The planner of '{self.name}' did not return a Plan.")
         plan.check(self.steps)
         return plan
 
-    def _require_planner(self) -> Callable[[Job], Plan]:
+    def _require_planner(self) -> Callable[..., Any]:
         if self._planner is None:
             raise BadInput(f"The pack '{self.name}' has no planner.", remedy="Declare it with @pack.planner.")
         return self._planner

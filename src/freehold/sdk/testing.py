@@ -28,6 +28,9 @@ from freehold.wire.messages import Answer
 
 Handler = Callable[[dict[str, Any], bytes | None], Any]
 _SOURCE: Final = "source:"
+_PLANNING: Final = Node(
+    id="$plan", step="$plan", tools=["model.call", "tools.list", "question.ask", "context.compact"]
+)
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -83,7 +86,8 @@ class Harness:
 
     async def _run(self, job: dict[str, Any], threads: ThreadPoolExecutor) -> Any:
         self.pack.bind()
-        plan = self.pack.plan({"sources": sorted(self._sources), **job})
+        planning = Context(_FakePort(self, _PLANNING, 0), self.workspace)
+        plan = await self.pack.make_plan(planning, {"sources": sorted(self._sources), **job})
         for name in plan.mounts:
             for path, data in self._files(name).items():
                 place = self.workspace / "sources" / name / path
