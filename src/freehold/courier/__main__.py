@@ -15,6 +15,7 @@ import msgspec
 
 from freehold.base import FreeholdError
 from freehold.courier.broker import Broker
+from freehold.courier.chat import Reader
 from freehold.courier.http import Stream, deliver_http
 from freehold.courier.smtp import deliver_mail
 from freehold.wire import child
@@ -36,7 +37,14 @@ def serve(channel: BlockingChannel, deliver: Deliverer) -> None:
         with socket.socket(fileno=descriptors[0]) as connection:
             connection.settimeout(message.timeout_ms / 1_000)
             contents = dict(zip(message.files, map(_read_and_close, descriptors[1:]), strict=True))
-            status, value, text = deliver(connection, message.request, contents, _stream(channel, message))
+            stream = _stream(channel, message)
+            if stream is not None and (api := message.request.get("chat")):
+                reader = Reader(api, stream.say)
+                status, value, text = reader.result(
+                    *deliver(connection, message.request, contents, reader.through(stream))
+                )
+            else:
+                status, value, text = deliver(connection, message.request, contents, stream)
         channel.send(m.Delivered(message.seq, status, value, text[:500]))  # type: ignore[arg-type]
 
 

@@ -24,6 +24,7 @@ import msgspec
 from freehold.base import ProtocolError, Unavailable
 from freehold.base.canonical import digest
 from freehold.courier import git
+from freehold.courier.chat import Reader
 from freehold.courier.http import Stream, why
 from freehold.courier.mailbox import Mailbox, plain
 from freehold.courier.scrub import Scrubber
@@ -218,7 +219,12 @@ class Broker:
                     "truncated": value["truncated"],
                 }
             return status, value, text
-        return _Web(self, parcel, connection, scrubber).carry(secret)
+        stream, api = self.stream(parcel), parcel.request.get("chat")
+        if stream is not None and api:
+            reader = Reader(api, stream.say)
+            web = _Web(self, parcel, connection, scrubber, reader.through(stream))
+            return reader.result(*web.carry(secret))
+        return _Web(self, parcel, connection, scrubber, stream).carry(secret)
 
     def _mail(self, parcel: Parcel, connection: socket.socket, secret: str) -> Result:
         pairs = parcel.headers
@@ -271,8 +277,16 @@ class Broker:
 class _Web:
     """One request over HTTP, or the few that a fetch or push of git takes."""
 
-    def __init__(self, broker: Broker, parcel: Parcel, connection: socket.socket, scrubber: Scrubber) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        parcel: Parcel,
+        connection: socket.socket,
+        scrubber: Scrubber,
+        stream: Stream | None,
+    ) -> None:
         self._broker = broker
+        self._stream = stream
         self._binding = broker.binding
         self._parcel = parcel
         self._connection = connection
@@ -293,7 +307,7 @@ class _Web:
             parcel = self._parcel
             request = Request(parcel.method, parcel.target, list(parcel.headers), parcel.body)
             request.put(self._binding, secret)
-            value |= self._exchange.ask(request).value(self._broker.report, self._broker.stream(parcel))
+            value |= self._exchange.ask(request).value(self._broker.report, self._stream)
             if value["status"] == 401:
                 self._broker.tokens.drop()
         except git.Said as error:

@@ -17,6 +17,7 @@ from freehold.control.verbs.secrets import SecretVerbs
 from freehold.control.verbs.work import WorkVerbs
 from freehold.daemon.serve import Composition, Stop
 from freehold.daemon.vault import furnish, open_with_vault, vault_place
+from freehold.gateway import Models
 from freehold.kernel.kernel import Kernel
 from freehold.runtime.caretaker import Caretaker
 from freehold.runtime.changes import Changes
@@ -26,6 +27,7 @@ from freehold.runtime.engine import Engine
 from freehold.runtime.forgetting import Forgetting
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
+from freehold.runtime.models import ModelKit
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.packs import Shelf
 from freehold.runtime.pins import Pins
@@ -60,7 +62,11 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     broadcast = Broadcast()
     outbox = Outbox(kernel.rooms, estate.outbox)
     pins = Pins(kernel.rooms)
-    tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound)
+    models = Models()
+    models.load(kernel.rooms.store)
+    bound = (secrets.bindings, secrets.brokered)
+    kits = [ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound)]
+    tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)
     house = _house(estate, kernel, pools, (tools, pins), broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
     forgetting = Forgetting(kernel.rooms, engine, house, outbox)

@@ -164,7 +164,7 @@ def record_of(request: Request, intent: Intent, outcome: Outcome, index: int, ch
     """Return the record of an action whose RESULT stands at ``index``."""
     return Record(
         intent.action, outcome.status, intent.attempt, outcome.value, outcome.label or request.label, intent.index,
-        index, charge or NOTHING, message=outcome.message,
+        index, charge or NOTHING, code=outcome.code, message=outcome.message, remedy=outcome.remedy,
     )  # fmt: skip
 
 

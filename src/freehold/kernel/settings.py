@@ -165,6 +165,11 @@ class Settings:
         """Whether a host is one of the estate's own machines, whose address may be private."""
         return _under(host.lower(), self._now.premises_hosts)
 
+    @property
+    def furthest(self) -> Mapping[Confidentiality, Zone]:
+        """How far data of each class may go in this estate."""
+        return self._zones()
+
     def device_sink(self, name: str, *, consequential: bool = False) -> Sink:
         """Return a sink in the estate's own folder, such as an outbox or a source that is changed."""
         return Sink(Zone.DEVICE, Confidentiality.RESTRICTED, consequential, name, self._zones())

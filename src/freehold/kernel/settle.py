@@ -94,12 +94,18 @@ class Settlement:
         return self._rooms.ledger.now_us() - first_us < request.tool.key_ttl_s * 1_000_000
 
     def _redo(self, request: Request, intent: Intent) -> Settled:
-        """Close the attempt whose outcome nobody knows: it is charged as reserved, and done again."""
+        """Close the attempt whose outcome nobody knows, and have it done again: it is charged as reserved.
+
+        Under a key that the other side honours it is paid once, by the attempt that gets the answer.
+        """
         hold = self._rooms.budget.hold(intent.action, intent.attempt)
         reserved = hold.cost if hold is not None else NO_COST
+        charge = reserved
+        if request.tool.kind is EffectKind.KEYED:
+            charge = msgspec.structs.replace(reserved, money_micro=0, tokens=0)
         outcome = Outcome("redone", message="Its outcome was not known; it is done again under the same id.")
-        draft = self._pen.result(request, intent, outcome, reserved, reserved)
-        return Settled(None, (draft,), reserved)
+        draft = self._pen.result(request, intent, outcome, reserved, charge)
+        return Settled(None, (draft,), charge)
 
     async def _reconcile(self, request: Request, intent: Intent) -> Settled:
         """Ask the other side; "absent" counts only once the effect can no longer surface."""

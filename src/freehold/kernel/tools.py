@@ -50,7 +50,8 @@ class Outcome:
     ``value`` is canonical JSON; ``label`` joins what the asker already holds; ``spent`` None means that
     it could not be measured and the reservation is charged. ``by`` names the human who settled an
     unknown outcome; ``settled`` closes the books on one that nobody will settle (a read). ``writes`` are
-    documents that belong to the RESULT and are committed with it.
+    documents that belong to the RESULT and are committed with it. ``code`` and ``remedy`` tell whoever asked why it was
+    not done, where it can do something about it.
     """
 
     status: str
@@ -61,6 +62,8 @@ class Outcome:
     by: str = ""
     settled: bool = False
     writes: tuple[Put, ...] = ()
+    code: str = ""
+    remedy: str = ""
 
 
 class Intent(msgspec.Struct, frozen=True):

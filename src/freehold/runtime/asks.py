@@ -55,7 +55,10 @@ class Asks:
         askers: list[Asker] = []
         requests: list[Asked] = []
         for call, message in asked:
-            asker = Asker(self._scope.run, self._job, session.workspace, session.label(call), call.tools)
+            label = session.label(call)
+            asker = Asker(
+                self._scope.run, self._job, session.workspace, label, call.tools, call.node, call.item
+            )
             askers.append(asker)
             requests.append(self._asked(call, message, asker))
 
@@ -98,7 +101,8 @@ class Asks:
             planned=call.planned,
         )  # fmt: skip
         effect = house.tools.effector(tool.name, asker)
-        return Asked(request, effect if tool.category is None else self._abortable(effect))
+        inside = tool.category is None and (tool.sink is None or tool.quick)
+        return Asked(request, effect if inside else self._abortable(effect))
 
     def _answer(self, session: Session, call: Call, message: m.Perform, asker: Asker, record: Record) -> None:
         call.actions.add(record.action)

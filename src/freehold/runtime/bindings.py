@@ -17,6 +17,8 @@ from freehold.store.interface import Drop, Put
 from freehold.wire.permits import Binding, check_binding
 
 BINDINGS: Final = "binding"
+MODEL: Final = "model:"
+"""How the names of the bindings begin that belong to a model: they serve its calls and nothing else."""
 
 
 class Bindings:
@@ -47,7 +49,8 @@ class Bindings:
 
     def for_request(self, agent: str, method: str, url: str) -> Binding | None:
         """Return the binding that an agent's request falls under; raises Refused where two do."""
-        return _only([one for one in self._now.values() if not one.covers(agent, method, url)], url)
+        found = [one for one in self._now.values() if not one.covers(agent, method, url)]
+        return _only([one for one in found if not one.name.startswith(MODEL)], url)
 
     def at(self, agent: str, host: str, port: int, method: str, schemes: tuple[str, ...]) -> Binding | None:
         """Return the binding for a server of mail; ``port`` 0 for any. Raises Refused where two fit."""

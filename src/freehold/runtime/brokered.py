@@ -41,7 +41,8 @@ class Errand(msgspec.Struct, frozen=True):
     the secret, and must not raise. Only a success whose body is text or JSON comes so (``Delivered.value`` has
     ``status`` and ``headers`` as ever, an empty ``body``, and ``streamed``, the bytes that came); any other is whole in
     ``value`` and ``on_chunk`` is never called. More than ``most`` bytes, more than ``timeout_s`` in all, or an end
-    before the length that was said is ``unknown``, after the pieces that had come.
+    before the length that was said is ``unknown``, after the pieces that had come. ``chat`` names the form of a
+    model's endpoint: the courier then reads the reply, ``on_chunk`` gets its text and ``value`` its answer.
     """
 
     binding: Binding
@@ -57,6 +58,7 @@ class Errand(msgspec.Struct, frozen=True):
     held: Callable[[], str | None] = lambda: None
     on_chunk: Callable[[bytes], None] | None = None
     most: int = MAX_STREAM
+    chat: str = ""
 
 
 class Brokered:
@@ -128,6 +130,8 @@ class Brokered:
                 "counter": permit.counter, "method": errand.method, "url": errand.url,
                 "headers": [list(pair) for pair in errand.headers],
             }  # fmt: skip
+            if errand.chat:
+                request["chat"] = errand.chat
             contents = {"body": errand.body} if errand.body else {}
             delivered = await line.courier.carry(
                 errand.tool, request, connection, contents, errand.timeout_s, handles=handles, shared=True,

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from freehold.base import Clock, SystemClock
+from freehold.gateway import Model, Models
 from freehold.kernel import people
 from freehold.kernel.card import Card
 from freehold.kernel.gate import Gate
@@ -24,6 +25,7 @@ from freehold.runtime.couriers import Couriers
 from freehold.runtime.engine import MAX_LIVE, Engine, RunDocument
 from freehold.runtime.house import House, Pack, load_message
 from freehold.runtime.job import Budgets, Job, Limits, Mail
+from freehold.runtime.models import ModelKit
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
 from freehold.runtime.pool import RunnerHandle, RunnerPool
@@ -121,11 +123,15 @@ class ThrowawayEstate:
         self.couriers = Couriers()
         pins = Pins(rooms)
         self.outbox = Outbox(rooms, folder / "outbox")
-        tools = Toolbox(rooms, self.couriers, pins, self.outbox)
+        self.models = Models()
+        self.models.load(rooms.store)
+        tell = lambda run, event: self.events.append((run, event))  # noqa: E731
+        kits = [ModelKit(self.models, rooms.settings, self.couriers, tell)]
+        tools = Toolbox(rooms, self.couriers, pins, self.outbox, kits=kits)
         self.house = house = House(
             rooms, self.gate, self._take, tools, pins, Records(rooms), folder,
             self._packs.__getitem__,
-            lambda run, event: self.events.append((run, event)),
+            tell,
         )  # fmt: skip
         self.engine = Engine(self.kernel, house, self._policy, most=self.most_live)
 
@@ -162,6 +168,10 @@ class ThrowawayEstate:
     async def employ(self, job: Job) -> None:
         """Give the job's agent what the job's ``may`` says."""
         await self.rooms.ledger.commit(self.rooms.rules.employ(job.name, job.agent, job.may, by=OWNER))
+
+    async def add_model(self, model: Model) -> None:
+        """Take a model in."""
+        await self.rooms.ledger.commit(self.models.add(model, by=OWNER))
 
     async def run(self, job: Job, folders: Mapping[str, Path] | None = None) -> RunDocument:
         """Run a job to its end."""

@@ -34,7 +34,8 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``paths`` are exact, or begin so where they end with ``*``: of a URL; of a repository; senders of mail; folders
     of a mailbox. ``field`` names the header, parameter or JSON field, ``prefix`` stands before the secret there.
     ``private`` allows loopback and private addresses. ``token_url`` is where OAuth2 tokens are refreshed;
-    ``ca`` (PEM) is trusted instead of the machine's authorities.
+    ``ca`` (PEM) is trusted instead of the machine's authorities. ``agents`` may be ``*`` alone: every agent that the
+    rules let call the model whose key it is.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def covers(self, agent: str, method: str, url: str) -> str:
         """Return why the binding does not cover a request, or nothing where it does."""
         origin, path = split(url)
-        if agent not in self.agents:
+        if agent not in self.agents and self.agents != ("*",):
             return f"it is not for agent {agent}"
         if origin != self.origin:
             return f"it is for {self.origin}, not {origin}"
