@@ -31,11 +31,16 @@ _WHO: Final = {who.name.lower(): who for who in Integrity}
 
 
 class _ToolWords(msgspec.Struct, forbid_unknown_fields=True):
-    """One tool as the owner describes it: ``does`` is a category, ``asks`` says that its question leaves the house."""
+    """One tool as the owner describes it: ``does`` is a category, ``asks`` says that its question leaves the house.
+
+    ``writes`` says of one without a category that it leaves something behind, where only the owner sees it.
+    """
 
     does: str = ""
     asks: bool = False
+    writes: bool = False
     target: list[str] = []
+    item: list[str] = []
     content: list[str] = []
     inner: list[str] = []
     written_by: dict[str, str] = {}
@@ -46,19 +51,25 @@ class _ToolWords(msgspec.Struct, forbid_unknown_fields=True):
 
 class _FileWords(msgspec.Struct, forbid_unknown_fields=True):
     tools: dict[str, _ToolWords]
+    owner: str = ""
 
 
-OwnerFile = Mapping[str, Tool]
+@dataclass(frozen=True, slots=True)
+class OwnerFile:
+    """The tools that an owner describes, and who the owner is."""
+
+    tools: Mapping[str, Tool]
+    owner: str = ""
 
 
 def owner_file(path: Path) -> OwnerFile:
-    """Return the tools that an owner's file describes; raises msgspec.ValidationError with what is wrong."""
+    """Return what an owner's file says; raises msgspec.ValidationError with what is wrong."""
     words = msgspec.convert(yaml.safe_load(path.read_text()), _FileWords)
-    return {name: _tool(name, tool) for name, tool in words.tools.items()}
+    return OwnerFile({name: _tool(name, tool) for name, tool in words.tools.items()}, words.owner)
 
 
 def _tool(name: str, words: _ToolWords) -> Tool:
-    roles = dict.fromkeys(words.target, Role.TARGET)
+    roles = dict.fromkeys(words.target, Role.TARGET) | dict.fromkeys(words.item, Role.ITEM)
     roles |= dict.fromkeys(words.content, Role.CONTENT) | dict.fromkeys(words.inner, Role.INNER)
     meanings = {
         argument: {value: tuple(asked) for value, asked in values.items()}
@@ -72,7 +83,7 @@ def _tool(name: str, words: _ToolWords) -> Tool:
     sink = Sink(Zone.FOREIGN, consequential=category is not None, name=name)
     return Tool(
         name,
-        EffectKind.READ if category is None else EffectKind.IDEMPOTENT,
+        EffectKind.IDEMPOTENT if category is not None or words.writes else EffectKind.READ,
         lambda args: (named("tool", name),),
         category,
         sink=(lambda args: sink) if category is not None or words.asks else None,
@@ -102,7 +113,7 @@ class Governed:
     async def open(self) -> "Governed":
         """Open the estate and employ the agent."""
         await self.estate.open()
-        rights = tuple(right("tool.call", name) for name in self.suite)
+        rights = tuple(right("tool.call", name) for name in self.suite.tools)
         await self.estate.rooms.ledger.commit(self.estate.rooms.rules.employ(JOB, AGENT, rights, by=OWNER))
         return self
 
@@ -131,6 +142,8 @@ class Governed:
             origins=origins,
         )
         session = Session(self, scope, origins)
+        if self.suite.owner:
+            session.also(self.suite.owner)
         session.also(prompt)
         return session
 
@@ -151,7 +164,7 @@ class Session:
 
     async def call(self, function: str, args: Mapping[str, Any], effect: Callable[[], Any]) -> Called:
         """Take a call to the gate; ``effect`` runs only when it lets it through. What ``effect`` raises is raised."""
-        tool, sent = self._house.suite[function], _plain(args)
+        tool, sent = self._house.suite.tools[function], _plain(args)
         face = tool.face
         assert face is not None
         kept: list[Any] = []

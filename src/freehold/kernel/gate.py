@@ -22,7 +22,7 @@ from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import MAX_REFUSALS, Judgement, Ready, Record, Request
 from freehold.kernel.settle import Settled, Settlement
 from freehold.kernel.together import Asked, Done, Together
-from freehold.kernel.tools import NOT_REPEATED, Effector, Intent, Outcome
+from freehold.kernel.tools import NOT_REPEATED, EffectKind, Effector, Intent, Outcome
 from freehold.store.interface import Drop, Put
 
 NOTHING_OPEN: Final = Settled()
@@ -219,7 +219,7 @@ class Gate:
         drafts, returned = [draft], None
         writes: list[Put | Drop] = self._asking.report(request, judgement, outcome)
         origins = request.scope.origins
-        if origins is not None and request.tool.category is not None and outcome.status != "not_done":
+        if origins is not None and request.tool.kind is not EffectKind.READ and outcome.status != "not_done":
             writes += rooms.hearsay.writes(origins.influenced(request.tool, intent.args))
             origins.did(request.tool, intent.args, intent.action)
         if outcome.status == "not_done":

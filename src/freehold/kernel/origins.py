@@ -39,6 +39,7 @@ _FOLLOW: Final = (
     "seite",
     "lien",
 )
+ITEM_MARK: Final = "item:"
 Never = Callable[[str], bool]
 
 
@@ -53,19 +54,35 @@ class Reason(msgspec.Struct, frozen=True):
 class _Record:
     """One thing that a tool told of: its fields, by who could have written them."""
 
-    __slots__ = ("strange", "trusted")
+    __slots__ = ("_heard", "strange", "trusted")
 
     def __init__(self) -> None:
         self.trusted: list[str] = []
         self.strange: list[str] = []
+        self._heard: Said | None = None
+
+    @property
+    def heard(self) -> Said:
+        """What strangers say in it, parsed once."""
+        if self._heard is None:
+            self._heard = Said()
+            for text in self.strange:
+                self._heard.say(text)
+        return self._heard
+
+    def distrust(self, item: str) -> None:
+        """Take all but the ``item`` itself for what strangers could have put there."""
+        self.strange += [text for text in self.trusted if text != item]
+        self.trusted = [text for text in self.trusted if text == item]
 
 
 class _Read(NamedTuple):
-    """One answer of a tool: the arguments it was asked with, and its records."""
+    """One answer of a tool: what it was asked with, its records, and whether all of the question led from the owner."""
 
     tool: str
     asked: tuple[str, ...]
     records: list[_Record]
+    followed: bool
 
 
 class Origins:
@@ -76,20 +93,34 @@ class Origins:
         self.steered = False
         self._written = written
         self._reads: list[_Read] = []
+        self._facts = Said()
         self._done: dict[str, str] = {}
 
     # ---- what comes in -------------------------------------------------------------------------------------------
 
     def saw(self, tool: str, face: Face, args: Mapping[str, Json], value: Json, text: str = "") -> Integrity:
         """Take in what a tool answered, and the ``text`` of contents that came beside; return who had a say in it."""
-        read = _Read(tool, tuple(_texts(args)), [])
+        asked = tuple(_texts(args))
+        read = _Read(tool, asked, [], all(self._leads_to(text) for text in asked))
         walk = _Walk(face.written_by, read.records, self._written)
         walk.take(value, (), None)
         if text:
             walk.take(text, ("contents",), None)
+        for record in read.records:
+            self._distrust(record)
+            for fact in record.trusted:
+                self._facts.say(fact)
+        worst = Integrity.STRANGER if any(record.strange for record in read.records) else walk.worst
         self._reads.append(read)
-        self.steered = self.steered or walk.worst is Integrity.STRANGER
-        return walk.worst
+        self.steered = self.steered or worst is Integrity.STRANGER
+        return worst
+
+    def _distrust(self, record: _Record) -> None:
+        """Take a thing for a stranger's that an agent changed while strangers had a say, but for what names it."""
+        for item in record.trusted:
+            if self._written(ITEM_MARK + item):
+                record.distrust(item)
+                return
 
     def did(self, tool: Tool, args: Mapping[str, Json], action: str) -> None:
         """Take in that an action was carried out; the same one again, by another action, is a repetition."""
@@ -97,9 +128,15 @@ class Origins:
 
     def influenced(self, tool: Tool, args: Mapping[str, Json]) -> list[str]:
         """Return what this action writes that strangers could have put there, folded, for ``written`` later on."""
-        if not self.steered:
+        if not self.steered or tool.face is None:
             return []
-        return [fold(text) for text in _texts(args) if text and not self.said.names(text)]
+        found = [
+            fold(line) for text in _texts(args) if not self.said.names(text) for line in text.splitlines()
+        ]
+        items = (leaf for name in args if tool.face.role(name) is Role.ITEM for leaf in leaves(args[name]))
+        if tool.category is not Category.SEND:
+            found += [ITEM_MARK + fold(item) for item in items if isinstance(item, str)]
+        return [text for text in found if text]
 
     # ---- judging -------------------------------------------------------------------------------------------------
 
@@ -116,14 +153,14 @@ class Origins:
         if face is None:
             return (Reason("", tool.name, "Nobody has said what its arguments do."),)
         reasons = list(self._asked_for(tool, face)) if tool.category is not None else []
-        hit = {name: value for name, value in args.items() if face.role(name) is Role.TARGET}
+        hit = {name: value for name, value in args.items() if face.role(name) in (Role.TARGET, Role.ITEM)}
         for argument, value in args.items():
             role = face.role(argument)
             meant = face.meanings.get(argument)
             if meant is not None and self._meant(meant, value):
                 continue
-            if role is Role.TARGET and not chosen:
-                reasons += self._targets(argument, value, follows=tool.category is None)
+            if role in (Role.TARGET, Role.ITEM) and not chosen:
+                reasons += self._targets(argument, value, tool, role is Role.ITEM)
             elif role is Role.CONTENT and (not face.audience or args.get(face.audience)):
                 reasons += self._contents(argument, value, hit)
         if tool.category is Category.SPEND and self._done.get(_hit(tool, args), action) != action:
@@ -144,9 +181,11 @@ class Origins:
 
     # ---- targets -------------------------------------------------------------------------------------------------
 
-    def _targets(self, argument: str, value: Json, *, follows: bool) -> Iterator[Reason]:
+    def _targets(self, argument: str, value: Json, tool: Tool, own: bool) -> Iterator[Reason]:
         for leaf in leaves(value):
-            if self.said.names(leaf) or self._pointed_at(leaf) or (follows and self._may_follow(leaf)):
+            if self.said.names(leaf) or self._pointed_at(leaf, own):
+                continue
+            if tool.category is None and self._may_follow(leaf):
                 continue
             text = leaf if isinstance(leaf, str) else encode(leaf).decode()
             if any(is_part(fold(text), field) for field in self._strange()):
@@ -162,29 +201,40 @@ class Origins:
                 why = "Neither the owner nor a trusted record names it."
             yield Reason(argument, text[:MAX_SHOWN], why)
 
-    def _pointed_at(self, value: Json) -> bool:
-        """Say whether a trusted field holds the value, in the one record that the owner's words point at."""
-        text = fold(value if isinstance(value, str) else encode(value).decode())
-        return bool(text) and any(self._points(read, text) for read in self._reads)
+    def _pointed_at(self, value: Json, own: bool = False) -> bool:
+        """Say whether a trusted field holds the value, in the one record that the owner's words point at.
 
-    def _points(self, read: _Read, value: str) -> bool:
+        ``own`` says that the value is one of the owner's own things, which a title by strangers may help to find.
+        """
+        text = fold(value if isinstance(value, str) else encode(value).decode())
+        return bool(text) and any(self._points(read, text, own) for read in self._reads)
+
+    def _points(self, read: _Read, value: str, own: bool) -> bool:
         holding = [record for record in read.records if _holds(record, value)]
         if not holding:
             return False
-        if len(read.records) == 1 and self._named(read):
+        if len(read.records) == 1 and self._named(read) and (read.asked or not holding[0].strange):
             return True
-        ranked = [(self._pull(record, value), _holds(record, value)) for record in read.records]
+        ranked = [(self._pull(record, value, own), _holds(record, value)) for record in read.records]
         best = max(pull for pull, _ in ranked)
         return best > 0 and all(holds for pull, holds in ranked if pull == best)
 
-    def _pull(self, record: _Record, value: str) -> int:
+    def _pull(self, record: _Record, value: str, own: bool) -> int:
         """Return how many of the owner's own words the record has, apart from the value itself."""
         texts = [text for text in record.trusted if text != value]
-        texts += [text for text in record.strange if len(text) <= SHORT]
+        if own:
+            texts += [text for text in record.strange if len(text) <= SHORT]
         found: set[str] = set()
         for text in texts:
             found |= self.said.distinct(text)
         return len(found)
+
+    def _leads_to(self, text: str) -> bool:
+        """Say whether the owner named this, or spoke of the thing that it stands in."""
+        if self.said.names(text) or self._pointed_at(text, own=True):
+            return True
+        link = as_link(fold(text))
+        return any(is_part(link, field) for field in self._passed_on())
 
     def _named(self, read: _Read) -> bool:
         """Say whether the owner named all that a tool was asked with; a tool that takes nothing tells of the owner."""
@@ -215,16 +265,13 @@ class Origins:
             found, left = figures_of(fold(text), self.said.today)
             figures += found
             rest += words(left)
-        wrong = [figure.text for figure in figures if not known.has(figure) and not self.said.has(figure)]
+        known.append(self.said)
+        wrong = [figure.text for figure in figures if not any(one.has(figure) for one in known)]
         if wrong:
             yield Reason(
                 argument, ", ".join(wrong)[:MAX_SHOWN], "These figures are nobody's whom the owner named."
             )
-        own = [
-            word
-            for word in rest
-            if word not in COMMON and not known.holds(word) and not self.said.holds(word)
-        ]
+        own = [word for word in rest if word not in COMMON and not any(one.holds(word) for one in known)]
         strangers = [word for word in own if self._hearsay(word)]
         if strangers or len(own) * OWN_WORDS > len(rest):
             shown = ", ".join(dict.fromkeys(strangers or own))
@@ -234,32 +281,33 @@ class Origins:
                 "These words are neither the owner's nor of what was to be passed on.",
             )
 
-    def _known(self, hit: Mapping[str, Json]) -> Said:
+    def _known(self, hit: Mapping[str, Json]) -> list[Said]:
         """Return what trusted fields say, and the strangers' texts that the owner spoke of or that go back to them."""
-        known = Said(self.said.today)
+        known = [self._facts]
         targets = {fold(leaf) for leaf in leaves(dict(hit)) if isinstance(leaf, str) and leaf}
         for read in self._reads:
-            named = bool(read.asked) and self._named(read)
-            pulls = [self._pull(record, "") for record in read.records]
-            best = max(pulls, default=0)
-            for record, pull in zip(read.records, pulls, strict=True):
-                for text in record.trusted:
-                    known.say(text)
-                if named or (pull and pull == best) or not targets.isdisjoint(record.trusted):
-                    for text in record.strange:
-                        known.say(text)
+            spoken_of = self._spoken_of(read)
+            for record in read.records:
+                if record.strange and (record in spoken_of or not targets.isdisjoint(record.trusted)):
+                    known.append(record.heard)
         return known
+
+    def _spoken_of(self, read: _Read) -> list[_Record]:
+        """Return the things that the owner spoke of, or that were looked up by what the owner spoke of."""
+        if read.asked and read.followed:
+            return read.records
+        pulls = [self._pull(record, "", True) for record in read.records]
+        best = max(pulls, default=0)
+        return [record for record, pull in zip(read.records, pulls, strict=True) if pull and pull == best]
 
     def _hearsay(self, word: str) -> bool:
         return any(is_part(word, text) for text in self._strange())
 
     def _passed_on(self) -> Iterator[str]:
-        """Yield strangers' texts out of sources that the owner named."""
+        """Yield strangers' texts out of what the owner spoke of."""
         for read in self._reads:
-            named = bool(read.asked) and self._named(read)
-            for record in read.records:
-                if named or any(self.said.distinct(text) for text in record.trusted):
-                    yield from record.strange
+            for record in self._spoken_of(read):
+                yield from record.strange
 
     def _strange(self) -> Iterator[str]:
         for read in self._reads:
@@ -302,7 +350,7 @@ class _Walk:
 
     def _leaf(self, text: str, path: tuple[str, ...], record: _Record | None) -> None:
         who = self._who(path)
-        if who is not Integrity.STRANGER and self._written(fold(text)):
+        if who is not Integrity.STRANGER and any(self._written(fold(line)) for line in text.splitlines()):
             who = Integrity.STRANGER
         self.worst = max(self.worst, who)
         if who is Integrity.STRANGER:

@@ -103,7 +103,9 @@ class Role(enum.StrEnum):
     """What an argument of a tool is to the flow of data."""
 
     TARGET = "target"
-    """It chooses whom or what the action hits: a recipient, an account, an amount, a host, a path, an id."""
+    """It chooses whom or what the action hits: a recipient, an account, an amount, a host, a moment."""
+    ITEM = "item"
+    """It chooses which of the owner's own things is meant: a message, an entry, a file."""
     CONTENT = "content"
     """What those whom it hits come to see or keep: a subject, a body, what a file will hold."""
     INNER = "inner"

@@ -46,7 +46,8 @@ COMMON: Final = frozenset(
     april june july august september october november december jan feb mar apr jun jul aug sep sept oct
     nov dec summary summarize overview list listed item items subject mail email message sender
     recipient date sum average mr mrs ms dr fw fwd cc ps all-day best-regards cheers warm warmly love
-    forward hear hearing sir madam team folks three four five six seven eight nine ten eleven twelve
+    forward hear hearing sir madam team folks three four five six seven eight nine ten eleven twelve th
+    st nd rd due call calls called phone bring brings brought free busy late early home office door key
     """.split()  # noqa: SIM905
     + """
  gern kommen kommt komme bringen bringt bringe nehme nehmen grüssen grüsse grossen zusammen passt passe
@@ -63,6 +64,7 @@ COMMON: Final = frozenset(
  wäre warum was weil weiter welche welcher wenn wer werde werden wie wieder will wir wird wo woche
  wünsche würde zu zum zur zwischen montag dienstag mittwoch donnerstag freitag samstag sonntag januar
  februar märz mai juni juli oktober dezember anbei anhang betreff nachricht zusammenfassung übersicht
+ großen abholen holen hole backe backen sitze
  """.split()  # noqa: SIM905
     + """
  à côté amitiés bises bisous convient convenir remarques passe prise partie midi ajoutons afin ai ainsi

@@ -25,6 +25,11 @@ _MONTH_FIRST: Final = re.compile(
 _DAY_FIRST: Final = re.compile(
     rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.|er)?\s+(?:of\s+)?({_NAMES})\b\.?(?:,?\s+(\d{{4}}))?"
 )
+_BETWEEN: Final = re.compile(r"(?<=\d)t(?=\d)")
+_RANGE: Final = re.compile(
+    rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.)?\s*(?:-|–|to|until|and|bis|und|au|et)\s*\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:of\s+)?({_NAMES})\b"
+    r"\.?(?:,?\s+(\d{4}))?"
+)
 _CLOCK: Final = re.compile(r"\b(\d{1,2})(?:[:.h](\d{2}))?\s*(a\.?m\.?|p\.?m\.?|uhr|h\b|o'?clock)?(?!\d)")
 _SPAN: Final = re.compile(
     r"\b(\d+(?:[.,]\d+)?|[a-zà-ÿ]+)[- ]?(hours?|h|stunden?|heures?|minutes?|mins?|minuten)\b"
@@ -38,6 +43,7 @@ _MARKED: Final = re.compile(
     r"|\b[A-Z]{2}\d{2}[A-Z0-9 ]{8,}\b|\+?\d[\d ()/-]{6,}\d",
     re.IGNORECASE,
 )
+_CODE: Final = re.compile(r"(?=(?:\D*\d){4})[a-z0-9 ]{10,}")
 _DIGITS: Final = re.compile(r"\d[\d.,'’]*\d|\d")
 _ENDINGS: Final = ("ings", "ing", "edly", "ies", "ied", "ed", "es", "ly", "s", "en", "e", "n")
 _LONGEST_NAME: Final = 120
@@ -98,7 +104,7 @@ def figures_of(text: str, today: dt.date | None) -> tuple[list[Figure], str]:
 
     for pattern in (_ISO_DAY, _DOTTED_DAY, _MONTH_FIRST, _DAY_FIRST):
         text = pattern.sub(day, text)
-    text = _CLOCK.sub(clock, text)
+    text = _CLOCK.sub(clock, _BETWEEN.sub(" ", text))
     return found, _DIGITS.sub(plain, text)
 
 
@@ -126,8 +132,11 @@ def is_part(value: str, text: str) -> bool:
     start = text.find(value)
     while start >= 0:
         end = start + len(value)
-        before, after = text[start - 1 : start], text[end : end + 2]
-        if not _joined(before) and not (_joined(after[:1]) or (after[:1] in ".@-" and _joined(after[1:]))):
+        before, after = text[max(start - 2, 0) : start], text[end : end + 2]
+        inside = _joined(before[-1:]) or (
+            before[-1:] in ".@-" and _joined(before[:-1]) and not text[:start].endswith("www.")
+        )
+        if not inside and not (_joined(after[:1]) or (after[:1] in ".@-" and _joined(after[1:]))):
             return True
         start = text.find(value, start + 1)
     return False
@@ -135,6 +144,11 @@ def is_part(value: str, text: str) -> bool:
 
 def _joined(character: str) -> bool:
     return bool(character) and (character.isalnum() or character in "_@")
+
+
+def is_plain(text: str) -> bool:
+    """Say whether a value is written with the characters that it seems to be: one sent is the one compared."""
+    return unicodedata.normalize("NFKC", text) == unicodedata.normalize("NFC", text)
 
 
 def as_link(text: str) -> str:
@@ -193,11 +207,16 @@ class Said:
         folded = fold(value)
         if not folded:
             return True
+        if not is_plain(value):
+            return False
         if any(is_part(folded, text) for text in self._texts):
             return True
         link = as_link(folded)
         if link != folded or "/" in folded:
             return any(is_part(link, text) for text in self._texts)
+        if _CODE.fullmatch(folded):
+            code = re.compile(r"(?<!\w)" + " ?".join(folded.replace(" ", "")) + r"(?!\w)")
+            return any(code.search(text) for text in self._texts)
         amount = number(folded)
         if amount is not None:
             return amount in self._numbers
@@ -267,6 +286,12 @@ def _is_day(text: str) -> bool:
     return True
 
 
+def _ranges(text: str) -> Iterator[tuple[int | None, int, int]]:
+    """Yield the first days of `18 to 25 July`, whose month stands behind the second."""
+    for first, name, year in _RANGE.findall(text):
+        yield int(year) if year else None, MONTHS[name], int(first)
+
+
 def _days(text: str, today: dt.date | None) -> Iterator[tuple[int | None, int, int]]:
     for year, month, day in _ISO_DAY.findall(text):
         yield int(year), int(month), int(day)
@@ -278,6 +303,7 @@ def _days(text: str, today: dt.date | None) -> Iterator[tuple[int | None, int, i
         yield int(year) if year else None, MONTHS[name], int(day)
     for day, name, year in _DAY_FIRST.findall(text):
         yield int(year) if year else None, MONTHS[name], int(day)
+    yield from _ranges(text)
     if today is not None:
         yield from _relative_days(text, today)
 
@@ -296,7 +322,7 @@ def _relative_days(text: str, today: dt.date) -> Iterator[tuple[int, int, int]]:
 
 
 def _times(text: str) -> Iterator[int]:
-    for hour, minute, half in _CLOCK.findall(text):
+    for hour, minute, half in _CLOCK.findall(_BETWEEN.sub(" ", text)):
         hours, half = int(hour), half.replace(".", "")
         if hours > 24 or not (
             minute or half or re.search(rf"\b(?:at|um|à|from|to|until|by|bis|and|-|–)\s*{hour}\b", text)
