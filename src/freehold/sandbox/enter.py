@@ -1,8 +1,8 @@
 """The door for any program: ``python -m freehold.sandbox PROFILE KEEP COMMAND ...`` runs it behind walls.
 
 ``PROFILE`` is what ``Profile.text`` gives, ``KEEP`` the descriptors that the program may have beside the standard
-ones, with commas. This process stays as its parent, clears up after it and ends as it ended; when it is killed,
-the program ends too.
+ones, with commas. This process stays as its parent, clears up after it and ends as it ended; when it is killed, or
+the process that started it ends, the program ends too.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from freehold.base import FreeholdError
+from freehold.sandbox import kernel
 from freehold.sandbox.profile import Level, Profile, read_profile
 from freehold.sandbox.sandbox import Cell, Sandbox, environment_inside
 
@@ -77,6 +78,7 @@ def _become(sandbox: Sandbox, cell: Cell, parent: int, keep: Sequence[int], argv
 
 def main() -> int:
     """Run the command that the arguments say."""
+    kernel.die_with(os.getppid())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     profile = read_profile(sys.argv[1])
     keep = [int(word) for word in sys.argv[2].split(",") if word]

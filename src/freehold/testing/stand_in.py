@@ -1,6 +1,7 @@
 """A daemon's stand-in as a process: starts runners and a courier like the daemon, and waits to be killed.
 
-Prints one line of pids once all of them serve: the fork server's, then the runners', then the courier's.
+Prints one line of pids once all of them serve: the fork server's, then the runners', then the courier's and those of
+what holds its walls.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import msgspec
 
 from freehold.runtime.couriers import Couriers, Errand
 from freehold.runtime.pool import RunnerPool
-from freehold.testing.processes import children
+from freehold.testing.processes import below
 from freehold.wire import messages as m
 
 
@@ -35,7 +36,8 @@ async def stand_in(workspace: Path, count: int, step: str, port: int) -> None:
         pids.append(handle.pid)
     request = {"method": "GET", "host": f"127.0.0.1:{port}", "path": "/"}
     await couriers.deliver(Errand("http", "127.0.0.1", port, "http.request", request))
-    others = [pid for pid in children(os.getpid()) if pid != pool.server_pid]
+    runners = below(pool.server_pid or 0).keys() | {pool.server_pid}
+    others = [pid for pid in below(os.getpid()) if pid not in runners]
     print(pool.server_pid, *pids, *others, flush=True)
     await asyncio.get_running_loop().create_future()
 
