@@ -82,7 +82,7 @@ def test_the_address_book_says_who_a_name_is() -> None:
 
 def test_of_two_people_of_one_name_the_agent_may_not_choose() -> None:
     origins = told("Tell Amy that I am late.", mails=[STRANGER])
-    people = [
+    people: list[Json] = [
         {"name": "Amy Stone", "mail": "amy@home.example"},
         {"name": "Amy Wood", "mail": "amy@evil.example"},
     ]
@@ -123,7 +123,7 @@ def test_an_amount_has_to_be_the_owners_or_a_trusted_records() -> None:
 
 def test_the_same_payment_is_not_made_twice_by_another_action() -> None:
     origins = told("Pay bob@home.example 5 euros.", mails=[STRANGER])
-    args = {"account": "bob@home.example", "amount": 5}
+    args: dict[str, Json] = {"account": "bob@home.example", "amount": 5}
     origins.did(PAY, args, "first")
     assert origins.judge(PAY, args, "first") == ()
     assert [reason.why for reason in origins.judge(PAY, args, "second")] == [
