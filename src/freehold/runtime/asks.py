@@ -17,6 +17,7 @@ from freehold.kernel.tools import Effector, Intent, Outcome
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.session import Call, Session
+from freehold.runtime.told import shown
 from freehold.runtime.toolbox import Asker
 from freehold.wire import messages as m
 
@@ -119,6 +120,10 @@ class Asks:
                 record = msgspec.structs.replace(
                     record, status="not_done", code=error.code, message=error.message, remedy=error.remedy
                 )
+        tool = self._house.tools.tool(message.tool, self._job, message.args)
+        said = shown(self._scope, tool, message.args, record, blob) if tool is not None else None
+        if said is not None:
+            session.show(call, said)
         status = _ANSWERS.get(record.status)
         if status is None:
             raise Internal(f"A record with status {record.status!r} cannot be an answer.")

@@ -27,6 +27,7 @@ from freehold.kernel.subjects import ESTATE
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.run import LiveRun
+from freehold.runtime.told import origins_of
 from freehold.store.interface import Drop, Put
 
 RUNS: Final = "run"
@@ -194,6 +195,7 @@ class Engine:
             settings=settings,
             artifact=lambda address: self._house.tools.artifact(document.id, address),
             policy_digest=document.policy_digest,
+            origins=origins_of(rooms, job) if self._house.packs(job.pack).thinks else None,
         )
 
     # ---- after a restart -----------------------------------------------------------------------------

@@ -39,11 +39,15 @@ TakeRunner = Callable[[Job, tuple[str, ...]], Awaitable[Handle]]
 
 
 class Pack(msgspec.Struct, frozen=True):
-    """A pack that is installed in the estate: what a runner imports, and which steps it declared."""
+    """A pack that is installed in the estate: what a runner imports.
+
+    ``thinks`` says that a model chooses its actions; then each value of them has to have an origin.
+    """
 
     name: str
     entry: str
     search_path: tuple[str, ...] = ()
+    thinks: bool = False
 
 
 def load_message(pack: Pack, workspace: str = "") -> m.Load:

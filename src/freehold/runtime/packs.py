@@ -21,7 +21,7 @@ PACKS: Final = "pack"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ENTRY: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _BUILT_IN: Final = (
-    Pack("assistant", "freehold.packs.assistant.pack:pack"),
+    Pack("assistant", "freehold.packs.assistant.pack:pack", thinks=True),
     Pack("expense-audit", "freehold.packs.expense_audit.pack:pack"),
 )
 
@@ -118,7 +118,8 @@ def read_manifest(folder: Path) -> Pack:
             remedy='Write under [tool.freehold]: entry = "module:pack"',
         )
     source = folder / "src"
-    return Pack(name, entry, (str(source if source.is_dir() else folder),))
+    thinks = _table(tool, "freehold").get("thinks", False) is True
+    return Pack(name, entry, (str(source if source.is_dir() else folder),), thinks)
 
 
 def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
