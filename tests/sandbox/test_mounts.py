@@ -16,13 +16,15 @@ from freehold.kernel.labels import Integrity
 from freehold.kernel.rights import Right, right
 from freehold.runtime.job import Job, Source
 from freehold.runtime.mounts import MAX_LINKS, look
+from freehold.runtime.pools import Pools
 from freehold.runtime.records import Records
 from freehold.sandbox import Level
 from freehold.store.interface import EntryKind
 from freehold.testing.estates import ThrowawayEstate, synthetic_job
 from freehold.testing.processes import until
+from tests import needs
 from tests.runtime.conftest import ended, sentences
-from tests.sandbox.conftest import USERS, Run, as_user, need
+from tests.sandbox.conftest import ORDINARY, USERS, Run, as_user, need
 from tests.sandbox.mounting import PACKS, furnish
 
 READS = (right("source.read", "in"),)
@@ -78,12 +80,15 @@ async def job_of(
     return job
 
 
-def open_to_all(tmp_path: Path) -> Path:
-    source = furnish(tmp_path)
+def open_to_walk(tmp_path: Path) -> Path:
     for folder in (tmp_path, *tmp_path.parents):
         if folder != Path("/") and folder.stat().st_uid == os.geteuid():
             folder.chmod(folder.stat().st_mode | 0o011)
-    return source
+    return tmp_path
+
+
+def open_to_all(tmp_path: Path) -> Path:
+    return furnish(open_to_walk(tmp_path))
 
 
 def mounts_of(estate: ThrowawayEstate, run: str) -> list[dict[str, Any]]:
@@ -198,6 +203,49 @@ def test_links_are_nobodys_where_others_may_write_and_inner_ones_need_no_mount(t
     assert looked(tmp_path, source) == (str(tmp_path / "documents"),)
     source.chmod(0o777)
     assert looked(tmp_path, source) == ()
+
+
+def test_root_mounts_nothing_that_the_folders_owner_could_not_reach(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        needs.leave_out("folders of others take root (run as root)")
+    source, closed = furnish(open_to_walk(tmp_path)), tmp_path / "closed"
+    (closed / "inner").mkdir(parents=True)
+    closed.chmod(0o700)
+    (source / "sly").symlink_to(closed / "inner")
+    assert str(closed / "inner") in looked(tmp_path, source)
+    for path in (source, source / "sly", source / "receipts"):
+        os.chown(path, ORDINARY, ORDINARY, follow_symlinks=False)
+    with pytest.raises(
+        BadInput, match="'sly' in source 'in' leads to cannot be reached by the folder's owner"
+    ):
+        looked(tmp_path, source)
+    closed.chmod(0o711)
+    assert len(looked(tmp_path, source)) == 2
+    os.chown(source / "sly", 0, 0, follow_symlinks=False)
+    assert len(looked(tmp_path, source)) == 1
+
+
+@pytest.mark.parametrize("level", [Level.NAMESPACES, Level.LANDLOCK], ids=lambda level: level.word)
+async def test_a_source_inside_the_closed_estate_is_seen_and_nothing_beside_it(
+    tmp_path: Path, level: Level
+) -> None:
+    need(level)
+    place = open_to_walk(tmp_path) / "estate"
+    place.mkdir(mode=0o700)
+    pools = Pools(place / "workspaces", PACKS.__getitem__, hidden=(place,), spare=0)
+    estate = ThrowawayEstate(place, packs=PACKS, spare=0)
+    estate.takes = pools.take
+    await estate.open()
+    source = place / "jobs" / "in"
+    source.mkdir(parents=True)
+    (source / "a.txt").write_text("a")
+    (place / "jobs" / "beside.txt").write_text("b")
+    job = msgspec.structs.replace(await job_of(estate, source, "see"), sandbox=level)
+    document = await estate.run(job, {"in": source})
+    assert document.state == "done", estate.events[-1]
+    assert estate.result(document)["texts"] == {"a.txt": "a"}
+    await estate.close()
+    await pools.stop()
 
 
 def test_a_folder_has_only_so_many_links(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ its workspace leads nowhere, since nothing else is there.
 
 import errno
 import os
+import pwd
 import stat
 from pathlib import Path
 from typing import Final
@@ -106,9 +107,9 @@ def look(source: str, folder: Path, estate: Path) -> Mount:
 
 
 def _links(place: str) -> list[str]:
-    """Return the links directly in a folder that are its owner's; none where others may write there too."""
+    """Return the links directly in a folder that are its owner's; none where everybody may write there."""
     facts = os.stat(place)
-    if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if facts.st_mode & stat.S_IWOTH:
         return []
     with os.scandir(place) as entries:
         return [
@@ -133,7 +134,11 @@ def _target(source: str, place: str, name: str, estate: Path) -> str | None:
     real = os.path.realpath(path)
     if os.path.realpath(said) != real:
         raise BadInput(f"{what} leads through another link and back.", remedy=_REMEDY)
-    _check(real, f"What {what[0].lower()}{what[1:]} leads to", estate)
+    there = f"What {what[0].lower()}{what[1:]} leads to"
+    _check(real, there, estate)
+    owner = os.stat(place).st_uid
+    if os.geteuid() == 0 and owner != 0 and not _reaches(owner, real):
+        raise BadInput(f"{there} cannot be reached by the folder's owner.", remedy=_REMEDY)
     return None if _within(said, place) else said
 
 
@@ -157,6 +162,26 @@ def _check(real: str, what: str, estate: Path) -> None:
             )
     elif not os.access(real, os.R_OK | (os.X_OK if stat.S_ISDIR(facts.st_mode) else 0)):
         raise BadInput(f"{what} cannot be read: Permission denied.", remedy=_REMEDY)
+
+
+def _reaches(user: int, path: str) -> bool:
+    """Whether a user may walk to ``path``: root mounts nothing for people that they could not open themselves."""
+    try:
+        known = pwd.getpwuid(user)
+        groups = os.getgrouplist(known.pw_name, known.pw_gid)
+    except KeyError:
+        groups = []
+    for folder in Path(path).parents:
+        facts = os.stat(folder)
+        if facts.st_uid == user:
+            allowed = facts.st_mode & stat.S_IXUSR
+        elif facts.st_gid in groups:
+            allowed = facts.st_mode & stat.S_IXGRP
+        else:
+            allowed = facts.st_mode & stat.S_IXOTH
+        if not allowed:
+            return False
+    return True
 
 
 def _within(path: str, folder: str) -> bool:

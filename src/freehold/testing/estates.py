@@ -23,13 +23,14 @@ from freehold.kernel.rooms import Rooms
 from freehold.kernel.rules import MAX_MEMO
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.engine import MAX_LIVE, Engine, RunDocument
-from freehold.runtime.house import House, Pack, load_message
+from freehold.runtime.house import House, Pack, TakeRunner, load_message
 from freehold.runtime.job import Budgets, Job, Limits, Mail
 from freehold.runtime.models import ModelKit
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
-from freehold.runtime.pool import RunnerHandle, RunnerPool
+from freehold.runtime.pool import RunnerPool
 from freehold.runtime.records import Records
+from freehold.runtime.session import Handle
 from freehold.runtime.toolbox import Toolbox
 from freehold.sandbox import Level, Profile
 
@@ -44,7 +45,7 @@ class ThrowawayEstate:
     """One estate in ``folder``; ``open`` it in a running loop, ``close`` it at the end.
 
     ``most_live`` bounds its live runs; ``loads`` names the pack that warm runners have loaded, where all its jobs are
-    that pack's. Both count when set before ``open``.
+    that pack's, ``takes`` where runners come from instead of its own pool. They count when set before ``open``.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ThrowawayEstate:
         self.most_live = MAX_LIVE
         self.level = Level.NONE
         self.loads = ""
+        self.takes: TakeRunner | None = None
         self._clock = clock or SystemClock()
         self._delay_s = commit_delay_s
         self._memo_size = memo_size
@@ -135,8 +137,10 @@ class ThrowawayEstate:
         )  # fmt: skip
         self.engine = Engine(self.kernel, house, self._policy, most=self.most_live)
 
-    async def _take(self, job: Job, mounts: tuple[str, ...]) -> RunnerHandle:
+    async def _take(self, job: Job, mounts: tuple[str, ...]) -> Handle:
         """Return a runner; one that is to see a source comes from a pool of its own."""
+        if self.takes is not None:
+            return await self.takes(job, mounts)
         if not mounts or self.level is Level.NONE:
             return await self.pool.take()
         pool = self._mounting.get(mounts)
