@@ -111,11 +111,23 @@ async def test_a_reply_that_never_ends_is_bounded_in_bytes(asker: Asker) -> None
 
 
 async def test_a_reply_that_never_ends_is_bounded_in_time(asker: Asker) -> None:
-    delivered = await asker.ask("/silent", timeout_s=1.0)
+    delivered = await asker.ask("/silent", timeout_s=4.0)
     assert delivered.status == "unknown"
     assert FIRST in asker.got
     again = await asker.ask("/slow", timeout_s=0.5)
     assert again.status == "unknown"
+
+
+async def test_a_reply_that_is_cut_for_its_time_is_not_taken_for_whole(asker: Asker) -> None:
+    delivered = await asker.ask("/stalls", timeout_s=4.0)
+    assert (delivered.status, FIRST in asker.got) == ("unknown", True), delivered
+
+
+async def test_nor_is_one_that_is_asked_for_whole(house: House, server: Running) -> None:
+    binding = await ready(house, server.port)
+    errand = Errand(binding, "audrey", "a1", "http.request", "GET", f"{binding.origin}/stalls", timeout_s=2.0)
+    delivered = await house.brokered.deliver(errand)
+    assert delivered.status == "unknown"
 
 
 @pytest.mark.parametrize("way", ["dies", "short"])

@@ -167,6 +167,17 @@ class Handler(BaseHTTPRequestHandler):
         self.piece(b"data: first\n\n" + b": filler\n" * 200)
         self.close_connection = True
 
+    def by_stalls(self, told: bytes) -> None:
+        """A body whose end is that of the connection, which does not come."""
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"data: first\n\n" + b": filler\n" * 200)
+        self.wfile.flush()
+        GO.wait(30)
+
     def by_half(self, told: bytes) -> None:
         self.begin()
         self.piece(b"data: first\n\n" + told[:-1])

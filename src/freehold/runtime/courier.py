@@ -132,17 +132,22 @@ class CourierProcess:
         self, answer: "asyncio.Future[m.Delivered]", connection: socket.socket, timeout_s: float, shared: bool
     ) -> m.Delivered:
         alone_s = 0.0 if shared else GRACE_S
+        cut = False
         try:
             done, _ = await asyncio.wait([answer], timeout=timeout_s + alone_s)
             if not done and shared:
+                cut = True
                 _cut(connection)
                 done, _ = await asyncio.wait([answer], timeout=GRACE_S)
         except asyncio.CancelledError:
             _cut(connection) if shared else self.kill()
             raise
-        if done:
+        if done and not (
+            cut and answer.result().status == "done"
+        ):  # it may have taken our cut for the reply's end
             return answer.result()
-        self.kill()
+        if not done:
+            self.kill()
         return m.Delivered(0, "unknown", {}, f"No answer within {timeout_s:g} s.")
 
     def kill(self) -> None:
