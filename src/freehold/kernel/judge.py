@@ -11,7 +11,7 @@ from typing import Final
 from freehold.base import FreeholdError, Json, Refused, StoreFailed
 from freehold.base.canonical import check, encode_trusted
 from freehold.kernel.asking import Asking
-from freehold.kernel.labels import Integrity, flows, may_see
+from freehold.kernel.labels import Confidentiality, Integrity, Zone, flows, may_see
 from freehold.kernel.origins import Reason
 from freehold.kernel.principals import Principals
 from freehold.kernel.rooms import Rooms
@@ -174,7 +174,14 @@ def _steered(request: Request, ready: Ready) -> tuple[Reason, ...]:
     if origins is None or (tool.category is None and not reaches_out(tool)):
         return ()
     origins.steered = origins.steered or request.label.integrity is Integrity.STRANGER
-    return origins.judge(tool, ready.args, ready.action, _chosen_by_owner(request, ready))
+    sensitive = (
+        request.label.confidentiality >= Confidentiality.CONFIDENTIAL
+        and tool.sink is not None
+        and tool.sink(ready.args).zone >= Zone.PEOPLE
+    )
+    return origins.judge(
+        tool, ready.args, ready.action, chosen=_chosen_by_owner(request, ready), sensitive=sensitive
+    )
 
 
 def reaches_out(tool: Tool) -> bool:

@@ -63,10 +63,10 @@ class _Record:
 
     @property
     def heard(self) -> Said:
-        """What strangers say in it, parsed once."""
+        """What stands in it, parsed once."""
         if self._heard is None:
             self._heard = Said()
-            for text in self.strange:
+            for text in (*self.strange, *self.trusted):
                 self._heard.say(text)
         return self._heard
 
@@ -141,11 +141,18 @@ class Origins:
     # ---- judging -------------------------------------------------------------------------------------------------
 
     def judge(
-        self, tool: Tool, args: Mapping[str, Json], action: str = "", chosen: bool = False
+        self,
+        tool: Tool,
+        args: Mapping[str, Json],
+        action: str = "",
+        *,
+        chosen: bool = False,
+        sensitive: bool = False,
     ) -> tuple[Reason, ...]:
         """Return why a person has to be asked before this action; nothing when all of it has an origin.
 
-        ``chosen`` says that the fixed plan or the job file names all that it hits.
+        ``chosen`` says that the fixed plan or the job file names all that it hits; ``sensitive`` that untrusted text,
+        sensitive data and a way out meet: then even trusted records are passed on only where the owner spoke of them.
         """
         face = tool.face
         if not self.steered:
@@ -162,7 +169,7 @@ class Origins:
             if role in (Role.TARGET, Role.ITEM) and not chosen:
                 reasons += self._targets(argument, value, tool, role is Role.ITEM)
             elif role is Role.CONTENT and (not face.audience or args.get(face.audience)):
-                reasons += self._contents(argument, value, hit)
+                reasons += self._contents(argument, value, self._known(hit, sensitive))
         if tool.category is Category.SPEND and self._done.get(_hit(tool, args), action) != action:
             reasons.append(Reason("", tool.name, "It was done once already to the same."))
         return tuple(reasons)
@@ -249,7 +256,7 @@ class Origins:
 
     # ---- contents ------------------------------------------------------------------------------------------------
 
-    def _contents(self, argument: str, value: Json, hit: Mapping[str, Json]) -> Iterator[Reason]:
+    def _contents(self, argument: str, value: Json, known: list[Said]) -> Iterator[Reason]:
         texts = [leaf for leaf in leaves(value) if isinstance(leaf, str) and leaf]
         texts = [text for text in texts if not self.said.names(text) and not self._pointed_at(text)]
         if not texts:
@@ -259,13 +266,11 @@ class Origins:
                 yield Reason(
                     argument, mark[:MAX_SHOWN], "It can be acted upon, and the owner does not name it."
                 )
-        known = self._known(hit)
         figures, rest = [], []
         for text in texts:
             found, left = figures_of(fold(text), self.said.today)
             figures += found
             rest += words(left)
-        known.append(self.said)
         wrong = [figure.text for figure in figures if not any(one.has(figure) for one in known)]
         if wrong:
             yield Reason(
@@ -281,14 +286,14 @@ class Origins:
                 "These words are neither the owner's nor of what was to be passed on.",
             )
 
-    def _known(self, hit: Mapping[str, Json]) -> list[Said]:
-        """Return what trusted fields say, and the strangers' texts that the owner spoke of or that go back to them."""
-        known = [self._facts]
+    def _known(self, hit: Mapping[str, Json], sensitive: bool) -> list[Said]:
+        """Return what was said, what trusted fields say, and the texts that the owner spoke of or that go back."""
+        known = [self.said] if sensitive else [self.said, self._facts]
         targets = {fold(leaf) for leaf in leaves(dict(hit)) if isinstance(leaf, str) and leaf}
         for read in self._reads:
             spoken_of = self._spoken_of(read)
             for record in read.records:
-                if record.strange and (record in spoken_of or not targets.isdisjoint(record.trusted)):
+                if record in spoken_of or not targets.isdisjoint(record.trusted):
                     known.append(record.heard)
         return known
 

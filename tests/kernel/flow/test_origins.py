@@ -194,6 +194,20 @@ def test_what_an_agent_wrote_under_influence_is_no_trusted_word_the_next_day() -
     assert "to" in why(second, SEND, {"to": "mallory@evil.example", "body": ""})
 
 
+def test_sensitive_records_go_out_only_where_the_owner_spoke_of_them() -> None:
+    origins = told("Send amy@home.example the agenda.", mails=[STRANGER])
+    origins.saw(
+        "records",
+        BOOK,
+        {},
+        [{"item": "agenda", "text": "Budget"}, {"item": "salaries", "text": "Kingston 5000"}],
+    )
+    told_all = {"to": "amy@home.example", "body": "Agenda: Budget. Kingston 5000"}
+    assert [r.argument for r in origins.judge(SEND, told_all)] == []
+    assert [r.argument for r in origins.judge(SEND, told_all, sensitive=True)] == ["body", "body"]
+    assert origins.judge(SEND, {**told_all, "body": "Agenda: Budget"}, sensitive=True) == ()
+
+
 def test_a_tool_that_nobody_classified_is_asked_about() -> None:
     bare = Tool("thing", EffectKind.ONCE, lambda args: (named("tool", "thing"),), Category.SEND)
     assert len(told("Send it.", mails=[STRANGER]).judge(bare, {"to": "it"})) == 1
