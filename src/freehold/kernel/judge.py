@@ -11,6 +11,7 @@ from typing import Final
 from freehold.base import FreeholdError, Json, Refused, StoreFailed
 from freehold.base.canonical import check, encode_trusted
 from freehold.kernel.asking import Asking
+from freehold.kernel.grades import Category
 from freehold.kernel.labels import Confidentiality, Integrity, Zone, flows, may_see
 from freehold.kernel.origins import Reason
 from freehold.kernel.principals import Principals
@@ -173,6 +174,8 @@ def _steered(request: Request, ready: Ready) -> tuple[Reason, ...]:
     origins, tool = request.scope.origins, request.tool
     if origins is None or (tool.category is None and not reaches_out(tool)):
         return ()
+    if tool.category is Category.RUN_CODE and tool.sink is None:
+        return ()  # it runs in a cell that nothing leaves; its grade says who looks at it first
     origins.steered = origins.steered or request.label.integrity is Integrity.STRANGER
     sensitive = (
         request.label.confidentiality >= Confidentiality.CONFIDENTIAL
