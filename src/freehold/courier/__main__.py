@@ -4,12 +4,13 @@ It has no network of its own and no file: each delivery brings a connected socke
 courier of a binding gets one secret for each from the vault. It ends when the daemon is gone.
 """
 
+import asyncio
 import os
 import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -22,6 +23,9 @@ from freehold.wire import child
 from freehold.wire import messages as m
 from freehold.wire.blocking import BlockingChannel
 from freehold.wire.permits import Binding
+
+if TYPE_CHECKING:
+    from freehold.courier.tools import Speaker
 
 Contents = dict[str, bytes]
 Result = tuple[str, dict[str, Any], str]
@@ -67,6 +71,12 @@ def _read_and_close(descriptor: int) -> bytes:
         return file.read()
 
 
+def _speaker() -> "type[Speaker]":
+    from freehold.courier.tools import Speaker
+
+    return Speaker
+
+
 def main() -> None:
     """Become a courier.
 
@@ -75,6 +85,7 @@ def main() -> None:
     in JSON.
     """
     kind, descriptor, parent, uid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    speaker = _speaker() if kind == "mcp" else None  # loaded while its files can still be read
     kept = [descriptor, *([int(sys.argv[5])] if kind == "broker" else [])]
     if parent:
         child.leave_network()
@@ -86,7 +97,9 @@ def main() -> None:
     child.close_to_others()
     channel = BlockingChannel(socket.socket(fileno=descriptor), _TO_COURIER)
     try:
-        if kind == "broker":
+        if speaker is not None:
+            asyncio.run(speaker(channel).serve())
+        elif kind == "broker":
             binding = msgspec.json.decode(sys.argv[6], type=Binding)
             Broker(channel, socket.socket(fileno=kept[1]), binding).serve()
         else:

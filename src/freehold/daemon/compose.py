@@ -14,9 +14,10 @@ from freehold.control.verbs.joblist import JobList
 from freehold.control.verbs.people import PeopleVerbs
 from freehold.control.verbs.records import RecordVerbs
 from freehold.control.verbs.secrets import SecretVerbs
+from freehold.control.verbs.tools import ToolVerbs
 from freehold.control.verbs.work import WorkVerbs
 from freehold.daemon.serve import Composition, Stop
-from freehold.daemon.vault import furnish, open_with_vault, vault_place
+from freehold.daemon.vault import Secrets, furnish, open_with_vault, vault_place
 from freehold.gateway import Models
 from freehold.kernel.kernel import Kernel
 from freehold.runtime.caretaker import Caretaker
@@ -24,7 +25,9 @@ from freehold.runtime.changes import Changes
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.drops import Drops
 from freehold.runtime.engine import Engine
+from freehold.runtime.foreign import Foreign
 from freehold.runtime.forgetting import Forgetting
+from freehold.runtime.forward import Forward
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.models import ModelKit
@@ -33,6 +36,8 @@ from freehold.runtime.packs import Shelf
 from freehold.runtime.pins import Pins
 from freehold.runtime.pools import Pools
 from freehold.runtime.records import Records
+from freehold.runtime.servers import Servers
+from freehold.runtime.speakers import Speakers
 from freehold.runtime.toolbox import Toolbox
 from freehold.runtime.vault import Vault
 
@@ -65,7 +70,8 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     models = Models()
     models.load(kernel.rooms.store)
     bound = (secrets.bindings, secrets.brokered)
-    kits = [ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound)]
+    servers, speakers, foreign = _elsewhere(estate, kernel, pools, couriers, secrets, broadcast)
+    kits = [ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound), foreign]
     tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)
     house = _house(estate, kernel, pools, (tools, pins), broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
@@ -96,6 +102,7 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
         await drops.stop()
         await caretaker.stop()
         await engine.close()
+        await speakers.stop()
         await couriers.stop()
         await secrets.brokered.stop()
         await pools.stop()
@@ -103,8 +110,27 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
         await vault.stop()
 
     handlers = verbs(desk, forgetting, SecretVerbs(desk, vault, secrets.bindings, secrets.brokered))
+    handlers.add_all(ToolVerbs(desk, servers, speakers).table())
     handlers.add_all(ChangeVerbs(desk, Changes(house, outbox)).table())
     return Composition(handlers, close)
+
+
+def _elsewhere(
+    estate: Estate, kernel: Kernel, pools: Pools, couriers: Couriers, secrets: Secrets, broadcast: Broadcast
+) -> tuple[Servers, Speakers, Foreign]:
+    """Return what speaks to tool servers, and the tools that they bring."""
+    rooms = kernel.rooms
+    servers = Servers()
+    servers.load(rooms.store)
+    forward = Forward(rooms.settings, couriers, secrets.bindings, secrets.brokered)
+    log = estate.log if estate.log.parent.is_dir() else None
+    folder = estate.folder / "workspaces" / ".servers"
+    speakers = Speakers(folder, pools.walls, forward, hidden=(estate.folder,), log=log)
+    return (
+        servers,
+        speakers,
+        Foreign(rooms.settings, servers, speakers, rooms.ledger.commit, broadcast.publish),
+    )
 
 
 class _Policies:

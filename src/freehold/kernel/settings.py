@@ -174,6 +174,10 @@ class Settings:
         """Return a sink in the estate's own folder, such as an outbox or a source that is changed."""
         return Sink(Zone.DEVICE, Confidentiality.RESTRICTED, consequential, name, self._zones())
 
+    def zone_sink(self, zone: Zone, name: str, *, consequential: bool) -> Sink:
+        """Return a sink in a zone that a person stated, such as a tool server's."""
+        return msgspec.structs.replace(self._sink(zone, name, (name,)), consequential=consequential)
+
     def _sink(self, zone: Zone, name: str, keys: Iterable[str]) -> Sink:
         named = next((self._now.clearances[key] for key in keys if key in self._now.clearances), None)
         if named is None:

@@ -6,7 +6,7 @@ A kit is put together by the daemon. ``Bound`` is one; files, pages, calendars, 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from freehold.base import Json
+from freehold.base import Json, NotFound
 from freehold.kernel.labels import Label
 from freehold.kernel.tools import ArtifactView, Tool
 from freehold.runtime.asker import Asker, Effect
@@ -59,14 +59,37 @@ class JobKit(Protocol):
         ...
 
 
+@runtime_checkable
+class LiveKit(Protocol):
+    """A kit whose tools come and go while the daemon runs."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The tools that there are now."""
+        ...
+
+    def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
+        """Return a tool as it is for ``job`` and ``args``; None where there is none of that name."""
+        ...
+
+    def effect(self, name: str, shelf: Shelf) -> Effect:
+        """Return how the effect of a tool is made."""
+        ...
+
+
 class Kits:
     """The kits of one toolbox; a name belongs to one of them."""
 
-    def __init__(self, kits: Iterable[Kit], shelf: Shelf) -> None:
+    def __init__(self, kits: Iterable[Kit | LiveKit], shelf: Shelf) -> None:
         self.tools: dict[str, Tool] = {}
         self.effects: dict[str, Effect] = {}
         self._for_jobs: dict[str, JobKit] = {}
+        self._live: list[LiveKit] = []
+        self._shelf = shelf
         for kit in kits:
+            if isinstance(kit, LiveKit):
+                self._live.append(kit)
+                continue
             effects = kit.effects(shelf)
             for tool in kit.tools():
                 if tool.name in self.tools:
@@ -76,7 +99,22 @@ class Kits:
                 if isinstance(kit, JobKit):
                     self._for_jobs[tool.name] = kit
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The tools that there are now, those of kits aside whose tools do not change."""
+        return frozenset[str]().union(*(kit.names for kit in self._live))
+
     def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
         """Return a tool that depends on ``job`` as it is for it; None for any other."""
-        kit = self._for_jobs.get(name)
+        kit = self._for_jobs.get(name) or self._living(name)
         return None if kit is None else kit.tool(name, job, args)
+
+    def effect(self, name: str) -> Effect:
+        """Return how the effect of a tool is made that comes and goes; raises NotFound where it has gone."""
+        kit = self._living(name)
+        if kit is None:
+            raise NotFound(f"There is no tool {name!r} any more.")
+        return kit.effect(name, self._shelf)
+
+    def _living(self, name: str) -> LiveKit | None:
+        return next((kit for kit in self._live if name in kit.names), None)

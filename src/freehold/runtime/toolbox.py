@@ -26,7 +26,7 @@ from freehold.runtime.asker import Effect
 from freehold.runtime.bound import Bound
 from freehold.runtime.couriers import Couriers, Errand
 from freehold.runtime.job import Job
-from freehold.runtime.kits import Kit, Kits
+from freehold.runtime.kits import Kit, Kits, LiveKit
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
 from freehold.runtime.thinking import Thinking
@@ -51,7 +51,7 @@ class Toolbox:
         pins: Pins,
         outbox: Outbox,
         bound: Bound | None = None,
-        kits: Sequence[Kit] = (),
+        kits: Sequence[Kit | LiveKit] = (),
     ) -> None:
         self._rooms = rooms
         self._bound = bound
@@ -73,7 +73,7 @@ class Toolbox:
     @property
     def names(self) -> frozenset[str]:
         """The tools that a plan may name."""
-        return frozenset(self._tools) | {"mail.send", "http.request"}
+        return frozenset(self._tools) | {"mail.send", "http.request"} | self._kits.names
 
     def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
         """Return the tool of that name as it is for ``job``; None where there is none."""
@@ -91,7 +91,7 @@ class Toolbox:
             return lambda intent: _local(deliver, asker, intent)
         if name == "http.request":
             return lambda intent: _local(self._request, asker, intent)
-        effect = self._effects[name]
+        effect = self._effects[name] if name in self._effects else self._kits.effect(name)
         return lambda intent: _local(effect, asker, intent)
 
     def _built_in(self) -> list[Tool]:
