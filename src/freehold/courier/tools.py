@@ -7,14 +7,17 @@ pin.
 
 import asyncio
 import base64
+import functools
 import json
 import os
 import re
 import socket
+import sys
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import httpx2
+import jsonschema  # noqa: F401 the SDK loads it when it is needed, and then its files cannot be read
 import mcp_types as types
 import msgspec
 from mcp.client._probe import negotiate_auto
@@ -81,6 +84,7 @@ class Speaker:
                     descriptors = self._channel.take_descriptors(1 + len(message.files))
                     task = asyncio.create_task(self._carry(message, descriptors))
                     tasks.add(task)
+                    task.add_done_callback(functools.partial(self._broke, message.seq))
                     task.add_done_callback(tasks.discard)
 
         self._channel.send(m.Hello("courier", os.getpid()))
@@ -89,6 +93,14 @@ class Speaker:
         os._exit(0)  # a conversation in the middle of something is not waited for
 
     # ---- one errand
+
+    def _broke(self, seq: int, done: "asyncio.Task[None]") -> None:
+        """Answer for an errand that a mistake of ours broke off: nobody knows what became of it."""
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            print(f"courier of a tool server: {type(error).__name__}", file=sys.stderr, flush=True)
+            text = "The courier broke off by a mistake of its own."
+            self._channel.send(m.Delivered(seq, "unknown", {"phase": "call"}, text))
 
     async def _carry(self, message: m.Deliver, descriptors: list[int]) -> None:
         named = dict(zip(message.files, descriptors[1:], strict=True))
@@ -113,7 +125,7 @@ class Speaker:
     async def _within(self, errand: t.Errand, named: dict[str, int], limit_s: float) -> Result:
         began = False
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(max(0.5, limit_s - 0.5)):  # before the daemon cuts the line
                 await self._open(errand, named.pop("server", -1))
                 offer = await self._offer()
                 if errand.do == "list":
@@ -157,7 +169,9 @@ class Speaker:
         self._http = bool(errand.url)
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._keeper = asyncio.create_task(self._keep(errand.url, server, ready))
-        await ready
+        await asyncio.wait({ready, self._keeper}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            raise _plain(self._keeper.exception())
 
     async def _keep(self, url: str, server: int, ready: "asyncio.Future[None]") -> None:
         """Hold the conversation open; entered and left in one task, as the SDK's scopes need it."""
@@ -175,12 +189,9 @@ class Speaker:
                 await negotiate_auto(session)
                 ready.set_result(None)
                 await asyncio.Event().wait()
-        except BaseException as error:
+        finally:
             self._session = None
-            if not ready.done():
-                ready.set_exception(_plain(error))
-            elif not isinstance(error, asyncio.CancelledError):
-                self._meter.problem = self._meter.problem or "it ended"
+            self._meter.problem = self._meter.problem or "it ended"
 
     async def _offer(self) -> t.Offer:
         """Return what the server offers now; raises ValueError for what cannot be an offer."""
@@ -304,7 +315,9 @@ def _usable(found: list[types.Tool]) -> tuple[tuple[t.Offered, ...], tuple[str, 
 
 
 def _offered(tool: types.Tool) -> t.Offered:
-    annotations = tool.annotations.model_dump(mode="json", exclude_none=True) if tool.annotations else {}
+    annotations = (
+        tool.annotations.model_dump(mode="json", by_alias=True, exclude_none=True) if tool.annotations else {}
+    )
     return t.Offered(
         tool.name, tool.title or "", tool.description or "", _json(tool.input_schema),
         _json(tool.output_schema) if tool.output_schema is not None else "",
@@ -366,7 +379,7 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:300].rstrip(".") or "the conversation ended"
 
 
-def _plain(error: BaseException) -> Exception:
+def _plain(error: BaseException | None) -> Exception:
     """Return the one exception out of a group, for whoever waits."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]

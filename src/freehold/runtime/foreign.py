@@ -223,7 +223,6 @@ def _face(server: Server, offered: t.Offered, said: Class) -> Face:
         json.loads(offered.parameters),
         dict.fromkeys(said.contents, Role.CONTENT),
         {path: Integrity[who.upper()] for path, who in said.written_by.items()} or {"": Integrity.STRANGER},
-        words=(server.name,),
         by=Integrity.ESTATE,
     )
 

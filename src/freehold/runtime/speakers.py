@@ -18,12 +18,13 @@ from typing import Any, Final
 
 import msgspec
 
-from freehold.base import FreeholdError, ProtocolError, Unavailable
+from freehold.base import BadInput, FreeholdError, ProtocolError, Unavailable
 from freehold.kernel.facts import visible
 from freehold.runtime.courier import CourierProcess
 from freehold.runtime.forward import Forward
 from freehold.runtime.servers import Server
-from freehold.sandbox import Level, Limits, Profile, enter_command
+from freehold.runtime.walls import Walls
+from freehold.sandbox import Limits, Profile, enter_command
 from freehold.sandbox.library import refuse_hidden
 from freehold.wire import child
 from freehold.wire import messages as m
@@ -53,12 +54,12 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Speakers:
-    """The conversations of one estate. ``level`` says which walls a server's process gets, or raises Refused."""
+    """The conversations of one estate; servers and their couriers stand behind the best of ``walls``."""
 
     def __init__(
         self,
         folder: Path,
-        level: Callable[[], Awaitable[Level]],
+        walls: Walls,
         forward: Forward,
         *,
         hidden: tuple[Path, ...] = (),
@@ -66,7 +67,7 @@ class Speakers:
         idle_s: float = IDLE_S,
     ) -> None:
         self._folder = folder
-        self._level = level
+        self._walls = walls
         self._forward = forward
         self._hidden = tuple(str(one) for one in hidden)
         self._log = log
@@ -77,9 +78,12 @@ class Speakers:
         self._stopped = False
 
     async def offer(self, server: Server) -> t.Offer:
-        """Return what a server offers now; raises Unavailable in a sentence where it cannot be had."""
-        delivered, data = await self.carry(Call(server, t.Errand("list", server.url)))
+        """Return what a server that is started anew offers; raises Unavailable in a sentence where it cannot be had.
+
+        Nothing of a run has been said in that conversation, so the first run that calls the server may take it over.
+        """
         await self.forget(server.name, "")
+        delivered, data = await self.carry(Call(server, t.Errand("list", server.url)))
         if delivered.status != "done":
             raise Unavailable(
                 delivered.message or "The tool server did not answer.", remedy="Mend the server."
@@ -93,6 +97,9 @@ class Speakers:
         if talk is not None and (talk.server != call.server or not talk.alive):
             await self._end(key)
             talk = None
+        fresh = self._open.get((call.server.name, ""))
+        if talk is None and fresh is not None and fresh.free_for(call.server):
+            talk = self._open[key] = self._open.pop((call.server.name, ""))
         if talk is None:
             try:
                 talk = self._open[key] = await self._begin(call.server)
@@ -139,13 +146,20 @@ class Speakers:
         idle = [key for key, talk in self._open.items() if not talk.turn.locked()]
         if len(self._open) >= MOST and idle:
             await self._end(idle[0])
+        around = await self._walls.for_courier()
         if not server.command:
-            return _Conversation(server, CourierProcess("mcp", self._log, _nothing), None, None)
+            return await _begun(server, CourierProcess("mcp", around, self._log, _nothing), None)
+        try:
+            refuse_hidden(server.reads, self._hidden)
+        except BadInput as error:
+            raise BadInput(
+                f"The tool server {server.name} would see the estate: it lies in {', '.join(server.reads)}.",
+                remedy="Let it read a folder outside of the estate and not above it.",
+            ) from error
         room = self._folder / str(next(self._numbers))
-        profile = Profile(await self._level(), server.reads, str(room), self._hidden, _LIMITS)
-        refuse_hidden(server.reads, self._hidden)
+        profile = Profile(around.level, server.reads, str(room), self._hidden, _LIMITS)
         cell = _Cell(server, profile, room)
-        return _Conversation(server, CourierProcess("mcp", self._log, _nothing), cell, cell.ours)
+        return await _begun(server, CourierProcess("mcp", around, self._log, _nothing), cell)
 
 
 class _Cell:
@@ -207,20 +221,21 @@ class _Cell:
 class _Conversation:
     """One courier and, for a command, the process that it talks to."""
 
-    def __init__(
-        self, server: Server, courier: CourierProcess, cell: _Cell | None, pipe: socket.socket | None
-    ) -> None:
+    def __init__(self, server: Server, courier: CourierProcess, cell: _Cell | None) -> None:
         self.server = server
         self.turn = asyncio.Lock()
         self._courier = courier
         self._cell = cell
-        self._pipe = pipe
+        self._pipe = None if cell is None else cell.ours
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
         return self._courier.alive and (self._cell is None or not self._cell.ended)
+
+    def free_for(self, server: Server) -> bool:
+        return self.alive and self.server == server and not self.turn.locked()
 
     @property
     def pids(self) -> list[int]:
@@ -301,6 +316,17 @@ async def _answer(channel: Channel, forward: Forward, call: Call, ask: t.Ask) ->
     )
     with contextlib.suppress(FreeholdError):
         channel.send(answer)
+
+
+async def _begun(server: Server, courier: CourierProcess, cell: _Cell | None) -> _Conversation:
+    """Return the conversation once its courier serves; raises Unavailable."""
+    talk = _Conversation(server, courier, cell)
+    try:
+        await courier.up()
+    except BaseException:
+        await talk.end()
+        raise
+    return talk
 
 
 async def _ended(end: Callable[[], Awaitable[None]]) -> None:

@@ -3,7 +3,7 @@
 Everything is real (store, journal, keys, processes); only its owner is nobody. For tests and benchmarks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from freehold.runtime.couriers import Couriers
 from freehold.runtime.engine import MAX_LIVE, Engine, RunDocument
 from freehold.runtime.house import House, Pack, TakeRunner, load_message
 from freehold.runtime.job import Budgets, Job, Limits, Mail
+from freehold.runtime.kits import Kit, LiveKit
 from freehold.runtime.models import ModelKit
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
@@ -66,6 +67,7 @@ class ThrowawayEstate:
         self.level = Level.NONE
         self.loads = ""
         self.takes: TakeRunner | None = None
+        self.kits: Callable[[ThrowawayEstate], Sequence[Kit | LiveKit]] = lambda estate: ()
         self._clock = clock or SystemClock()
         self._delay_s = commit_delay_s
         self._memo_size = memo_size
@@ -128,7 +130,7 @@ class ThrowawayEstate:
         self.models = Models()
         self.models.load(rooms.store)
         tell = lambda run, event: self.events.append((run, event))  # noqa: E731
-        kits = [ModelKit(self.models, rooms.settings, self.couriers, tell)]
+        kits = [ModelKit(self.models, rooms.settings, self.couriers, tell), *self.kits(self)]
         tools = Toolbox(rooms, self.couriers, pins, self.outbox, kits=kits)
         self.house = house = House(
             rooms, self.gate, self._take, tools, pins, Records(rooms), folder,
