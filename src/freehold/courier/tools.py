@@ -17,7 +17,6 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import httpx2
-import jsonschema  # noqa: F401 the SDK loads it when it is needed, and then its files cannot be read
 import mcp_types as types
 import msgspec
 from mcp.client._probe import negotiate_auto
@@ -48,7 +47,7 @@ class _Session(ClientSession):
     async def validate_tool_result(self, name: str, result: types.CallToolResult) -> None:
         try:
             await super().validate_tool_result(name, result)
-        except (RuntimeError, RecursionError) as error:
+        except (ImportError, RuntimeError, RecursionError) as error:
             self.note = f"The result does not fit the schema that the server gave: {str(error)[:300]}"
 
 

@@ -30,6 +30,7 @@ from freehold.runtime.forgetting import Forgetting
 from freehold.runtime.forward import Forward
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
+from freehold.runtime.kits import Kit, LiveKit
 from freehold.runtime.models import ModelKit
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.packs import Shelf
@@ -71,7 +72,10 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     models.load(kernel.rooms.store)
     bound = (secrets.bindings, secrets.brokered)
     servers, speakers, foreign = _elsewhere(estate, kernel, pools, couriers, secrets, broadcast)
-    kits = [ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound), foreign]
+    kits: list[Kit | LiveKit] = [
+        ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound),
+        foreign,
+    ]
     tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)
     house = _house(estate, kernel, pools, (tools, pins), broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
