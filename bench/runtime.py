@@ -29,6 +29,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parents[1])]
 
 from freehold.runtime.job import Job
+from freehold.runtime.run import LiveRun
 from freehold.store.interface import EntryKind
 from freehold.testing.estates import ThrowawayEstate, synthetic_job
 from freehold.testing.processes import until
@@ -193,7 +194,7 @@ def _graph_done(estate: ThrowawayEstate, run: str) -> bool:
 
 def _stalls(estate: ThrowawayEstate, run: str) -> bool:
     live = estate.engine.live(run)
-    return live is not None and any(
+    return isinstance(live, LiveRun) and any(
         c.node == "stall" for s in live.runners.sessions for c in s.calls.values()
     )
 

@@ -14,6 +14,7 @@ from freehold.kernel.rights import right
 from freehold.runtime.house import Pack
 from freehold.runtime.inputs import Inputs
 from freehold.runtime.job import Job, Mail
+from freehold.runtime.run import LiveRun
 from freehold.runtime.session import Call
 from freehold.store.interface import EntryKind
 from freehold.testing.estates import ThrowawayEstate, synthetic_job
@@ -123,7 +124,7 @@ async def test_a_cancelled_run_leaves_no_runner_and_no_card(estate: ThrowawayEst
     run = await estate.engine.start(job, {})
     await until(lambda: bool(waiting(estate)) and len(starts(estate, run, "other")) == 1)
     live = estate.engine.live(run)
-    assert live is not None
+    assert isinstance(live, LiveRun)
     pids = [session.handle.pid for session in live.runners.sessions]
     assert pids
     await estate.engine.cancel(run, "anna")

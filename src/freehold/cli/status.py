@@ -30,6 +30,14 @@ def _vault(state: dict[str, Any]) -> str:
     return f"{secrets}; opened by {state['unlocked_by']};\n{state['pages']};\nbehind: {state['walls']}"
 
 
+def _outside(state: dict[str, Any] | None) -> str:
+    if not state:
+        return ""
+    where = f"at {state['url']}" if state["open"] else state["problem"] or "not open"
+    agents = words.plural(len(state["agents"]), "agent")
+    return f"{agents} from elsewhere, {where};\n{state['ungoverned']}"
+
+
 def _words(value: dict[str, Any]) -> str:
     if not value["running"]:
         return f"The daemon of {value['estate']} ({value['folder']}) does not run. Start it: freehold up"
@@ -49,6 +57,7 @@ def _words(value: dict[str, Any]) -> str:
         ),
         ("frozen", "\n".join(f"{item['scope']}: {item['why']}" for item in value.get("frozen", []))),
         ("vault", _vault(value.get("vault", {}))),
+        ("elsewhere", _outside(value.get("outside"))),
         ("journal", f"{value.get('journal', 0):,} entries"),
     ]
     said += [("warning", text) for text in value.get("warnings", [])]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from freehold.base import BadInput, SystemClock, digest
 from freehold.control.estate import Estate
+from freehold.control.outside import Outside
 from freehold.control.server import Handlers
 from freehold.control.verbs.cards import CardVerbs
 from freehold.control.verbs.changes import ChangeVerbs
@@ -93,6 +94,7 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
         clock=clock, started_us=clock.now_us(), stop=stop.set, policy_now=policies.now, sandbox=pools.words,
         couriers=pools.walls.courier_words, broadcast=broadcast,
     )  # fmt: skip
+    outside = Outside(desk, vault)
     drops = Drops(kernel.rooms, engine, clock, jobs.watched)
     caretaker = Caretaker(kernel, engine, policies.now)
     await caretaker.sweep()  # what expired meanwhile is written down before its run finds it so and ends
@@ -101,19 +103,18 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
         _log.info("took up %d runs", taken_up)
     drops.start()
     caretaker.start()
+    await outside.open()
+
+    ends = (
+        outside.close, drops.stop, caretaker.stop, engine.close, speakers.stop, couriers.stop, secrets.brokered.stop,
+        pools.stop, kernel.close, vault.stop,
+    )  # fmt: skip
 
     async def close() -> None:
-        await drops.stop()
-        await caretaker.stop()
-        await engine.close()
-        await speakers.stop()
-        await couriers.stop()
-        await secrets.brokered.stop()
-        await pools.stop()
-        await kernel.close()
-        await vault.stop()
+        for end in ends:
+            await end()
 
-    handlers = verbs(desk, forgetting, SecretVerbs(desk, vault, secrets.bindings, secrets.brokered))
+    handlers = verbs(desk, forgetting, SecretVerbs(desk, vault, *bound), outside)
     handlers.add_all(ToolVerbs(desk, servers, speakers).table())
     handlers.add_all(ChangeVerbs(desk, Changes(house, outbox)).table())
     return Composition(handlers, close)
@@ -174,12 +175,12 @@ def _house(
     )
 
 
-def verbs(desk: Desk, forgetting: Forgetting, secrets: SecretVerbs) -> Handlers:
+def verbs(desk: Desk, forgetting: Forgetting, secrets: SecretVerbs, outside: Outside) -> Handlers:
     """Return the table of verbs over one desk."""
     handlers = Handlers()
-    WorkVerbs(desk, secrets).add_to(handlers)
+    WorkVerbs(desk, secrets, outside).add_to(handlers)
     handlers.add_all(secrets.table())
-    handlers.add_all(PeopleVerbs(desk).table())
+    handlers.add_all(PeopleVerbs(desk, outside).table())
     handlers.add_all(CardVerbs(desk).table())
     handlers.add_all(RecordVerbs(desk, forgetting).table())
     return handlers

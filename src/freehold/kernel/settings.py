@@ -31,6 +31,8 @@ MIN_RETENTION_DAYS: Final = 183
 class EstateSettings(msgspec.Struct, frozen=True):
     """The values. Domains and hosts are lower case; a domain holds for itself and everything below it.
 
+    ``agents_port`` is where programs from elsewhere reach this estate, on this machine alone.
+
     ``presence_minutes`` is for how long a typed passphrase counts at its terminal; 0 asks every time.
 
     ``clearances`` says, by mail address, mail domain or host, the highest class that may be sent there; of a host
@@ -55,6 +57,7 @@ class EstateSettings(msgspec.Struct, frozen=True):
     mail_port: int = 25
     mail_from: str = ""
     sandbox_none: Literal["refuse", "allow"] = "refuse"
+    agents_port: int = 7431
 
 
 def parse(name: str, value: object) -> Any:
@@ -336,5 +339,6 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType(
         "mail_port": _number(1, 65_535),
         "mail_from": _address,
         "sandbox_none": _one_of("refuse", "allow"),
+        "agents_port": _number(1, 65_535),
     }
 )

@@ -13,7 +13,8 @@ import msgspec
 from freehold.base import FreeholdError, Internal, Json, Refused
 from freehold.kernel.scope import MAX_REFUSALS, Record, Request, Scope
 from freehold.kernel.together import Asked
-from freehold.kernel.tools import Effector, Intent, Outcome
+from freehold.kernel.tools import Intent, Outcome
+from freehold.runtime.abortable import Abortable
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.session import Call, Session
@@ -47,7 +48,7 @@ class Asks:
         self._job = job
         self._trouble = trouble
         self._parked: dict[str, tuple[Session, Call, m.Perform]] = {}
-        self._effects: set[asyncio.Future[Outcome]] = set()
+        self._effects = Abortable()
 
     # ---- to the gate and back ------------------------------------------------------------------------
 
@@ -103,7 +104,7 @@ class Asks:
         )  # fmt: skip
         effect = house.tools.effector(tool.name, asker)
         inside = tool.category is None and (tool.sink is None or tool.quick)
-        return Asked(request, effect if inside else self._abortable(effect))
+        return Asked(request, effect if inside else self._effects.wrap(effect))
 
     def _answer(self, session: Session, call: Call, message: m.Perform, asker: Asker, record: Record) -> None:
         call.actions.add(record.action)
@@ -134,33 +135,14 @@ class Asks:
             )
         )  # fmt: skip
 
-    # ---- effects that are under way ------------------------------------------------------------------
-
     @property
     def under_way(self) -> bool:
         """Whether an effect on the world outside has begun and not ended."""
-        return bool(self._effects)
+        return self._effects.under_way
 
     def break_off(self) -> None:
         """The grace is over: what is still under way outside is broken off, and unknown."""
-        for task in list(self._effects):
-            task.cancel()
-
-    def _abortable(self, effect: Effector) -> Effector:
-        """Return the effect as one that can be broken off alone; then nobody knows whether it happened."""
-
-        async def run(intent: Intent) -> Outcome:
-            task = asyncio.ensure_future(effect(intent))
-            self._effects.add(task)
-            try:
-                await asyncio.wait([task])
-            finally:
-                self._effects.discard(task)
-            if task.cancelled():
-                return Outcome("unknown", message="It was broken off after the effect had begun.")
-            return task.result()
-
-        return run
+        self._effects.break_off()
 
     # ---- while a person is asked ---------------------------------------------------------------------
 

@@ -24,8 +24,10 @@ from freehold.kernel.limits import Dimension, Limit
 from freehold.kernel.provenance import Trusted
 from freehold.kernel.scope import ApprovalRule, Scope
 from freehold.kernel.subjects import ESTATE
+from freehold.runtime.functions import is_external
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
+from freehold.runtime.remote import RemoteRun
 from freehold.runtime.run import LiveRun
 from freehold.runtime.told import origins_of
 from freehold.store.interface import Drop, Put
@@ -34,6 +36,7 @@ RUNS: Final = "run"
 MAX_LIVE: Final = 32
 CLOSING_S: Final = 5.0
 FORGOTTEN: Final = "What this run worked on was forgotten: a person, or a file, whose key no longer exists."
+Live = LiveRun | RemoteRun
 ALIVE: Final = ("queued", "running", "waiting", "paused", "frozen")
 
 
@@ -67,7 +70,7 @@ class Engine:
         self._house = house
         self._policy_of = policy_of
         self._most = most
-        self._live: dict[str, LiveRun] = {}
+        self._live: dict[str, Live] = {}
         self._queue: deque[tuple[str, Job | None]] = deque()
         self._documents: dict[str, RunDocument] = {}
         self._work: set[asyncio.Task[Any]] = set()
@@ -144,19 +147,23 @@ class Engine:
             run, job = self._queue.popleft()
             try:
                 found = job or self.job_of(run)
-                live = LiveRun(
-                    self._house, self._scope(self._documents[run], found), found, self._ended, self._waits
-                )
+                scope = self._scope(self._documents[run], found)
+                live = self._kind(found)(self._house, scope, found, self._ended, self._waits)
             except FreeholdError as error:
                 self._spawn(self._end(run, "failed", str(error)))
                 continue
             self._live[run] = live
             live.spawn(self._begin(live, resumed=job is None))
 
-    def _busy(self) -> int:
-        return sum([not live.halted and run not in self._resting for run, live in self._live.items()])
+    @staticmethod
+    def _kind(job: Job) -> type[LiveRun] | type[RemoteRun]:
+        return RemoteRun if is_external(job) else LiveRun
 
-    async def _begin(self, live: LiveRun, *, resumed: bool) -> None:
+    def _busy(self) -> int:
+        here = [(run, live) for run, live in self._live.items() if isinstance(live, LiveRun)]
+        return sum(not live.halted and run not in self._resting for run, live in here)
+
+    async def _begin(self, live: Live, *, resumed: bool) -> None:
         """Let a run begin, or go on from its records."""
         run = live.scope.run
         if run not in self._resting:
@@ -247,7 +254,7 @@ class Engine:
         found |= self._documents
         return [found[key] for key in sorted(found)]
 
-    def live(self, run: str) -> LiveRun | None:
+    def live(self, run: str) -> Live | None:
         """Return the run while it is being carried out."""
         return self._live.get(run)
 
@@ -338,7 +345,7 @@ class Engine:
             if live.halted == "store":
                 self._spawn(self._again(run, live))
 
-    async def _again(self, run: str, live: LiveRun) -> None:
+    async def _again(self, run: str, live: Live) -> None:
         """Carry a run on from its records, once what it had begun has one."""
         live.halted = "leaving"
         await live.quiet()
@@ -360,7 +367,7 @@ class Engine:
             raise BadInput(f"The run has ended: it is {document.state}.", remedy="See: freehold runs")
         return document
 
-    def _waits(self, live: LiveRun, whether: bool) -> None:
+    def _waits(self, live: Live, whether: bool) -> None:
         """A run now waits for people alone, or no longer: its clock stands meanwhile, its place is free."""
         run = live.scope.run
         if whether == (run in self._resting) or self._closing:
@@ -391,12 +398,12 @@ class Engine:
         self._waiters.setdefault(run, []).append(future)
         return await future
 
-    def _ended(self, live: LiveRun, state: str, message: str) -> None:
+    def _ended(self, live: Live, state: str, message: str) -> None:
         if self._closing:
             return  # what ends because everything stops is taken up again
         self._spawn(self._end(live.scope.run, state, message, live))
 
-    async def _end(self, run: str, state: str, message: str, live: LiveRun | None = None) -> None:
+    async def _end(self, run: str, state: str, message: str, live: Live | None = None) -> None:
         rooms = self._rooms
         now_us = rooms.ledger.now_us()
         result = live.result_index() if live is not None else -1
@@ -408,9 +415,7 @@ class Engine:
         note = Note("run.ended", head, {"message": message}, self._subjects(live, message), run)
         drops: list[Put | Drop] = [
             Drop(PARKED, kept.key)
-            for kept in (
-                rooms.store.documents(PARKED, state=run) if live is None or live.asks.parked_any else ()
-            )
+            for kept in (rooms.store.documents(PARKED, state=run) if live is None or live.parked_any else ())
         ]
         change = Change([note], [*drops, self._put(document)]).join(rooms.budget.close_run(run, now_us))
         change = change.join(rooms.cards.withdraw(run, "The run has ended."))
@@ -427,7 +432,7 @@ class Engine:
                 future.set_result(document)
         self._next()
 
-    def _subjects(self, live: LiveRun | None, message: str) -> tuple[str, ...]:
+    def _subjects(self, live: Live | None, message: str) -> tuple[str, ...]:
         about = live.job.subject if live is not None and message != FORGOTTEN else ""
         return (about,) if about and not self._rooms.keys.is_forgotten(about) else (ESTATE,)
 

@@ -75,6 +75,11 @@ class LiveRun:
         """Which step each open card holds up."""
         return self.asks.waiting
 
+    @property
+    def parked_any(self) -> bool:
+        """Whether any step ever waited for a person."""
+        return self.asks.parked_any
+
     def _graph(self) -> Graph:
         if self.graph is None:
             raise Internal("The run has no plan yet.")

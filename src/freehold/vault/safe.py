@@ -285,6 +285,10 @@ class Safe:
         """Return the signature over an agent's card."""
         return self._sign(ESTATE, v.card_bytes(card))
 
+    def sign_token(self, token: v.SignToken) -> str:
+        """Return the signature over an external agent's token."""
+        return self._sign(ESTATE, v.token_bytes(token))
+
     def _sign(self, which: str, data: bytes) -> str:
         return base64.b64encode(self._signer(which).sign(data)).decode()
 

@@ -120,7 +120,7 @@ class Server:
                 problem = BadInput("What is to be signed is malformed.", remedy="Nothing was signed.")
                 self._channel.send(v.Taken(message.number, problem=problem.problem()))
 
-    def _signed(self, message: v.Bind | v.SignCheckpoint | v.SignLink | v.SignCard) -> str:
+    def _signed(self, message: v.Bind | v.SignCheckpoint | v.SignLink | v.SignCard | v.SignToken) -> str:
         safe = self._safe
         if safe is None:
             raise Unavailable(
@@ -131,6 +131,8 @@ class Server:
             return ""
         if isinstance(message, v.SignCheckpoint):
             return safe.sign_checkpoint(self._origin, message)
+        if isinstance(message, v.SignToken):
+            return safe.sign_token(message)
         return safe.sign_link(message) if isinstance(message, v.SignLink) else safe.sign_card(message)
 
     def _tell(self, safe: Safe) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from freehold.base import BadInput, Refused
+from freehold.control.outside import Outside
 from freehold.control.server import Call, Handler
 from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
 from freehold.kernel.principals import Human
@@ -17,6 +18,12 @@ from freehold.kernel.settings import written
 class _NewAgent(Signable):
     slug: str
     owner: str
+    external: bool = False
+
+
+class _Token(Signable):
+    name: str
+    days: int = 90
 
 
 class _NewHuman(Signable):
@@ -64,8 +71,9 @@ class _Pack(Signable):
 class PeopleVerbs:
     """The verbs, over one desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, outside: Outside) -> None:
         self._desk = desk
+        self._outside = outside
         self._registry = desk.rooms.registry
         self._rules = desk.rooms.rules
 
@@ -74,6 +82,7 @@ class PeopleVerbs:
         return {
             "agents.list": self._agents, "agents.show": self._agent, "agents.add": self._add_agent,
             "agents.allow": self._allow, "agents.retire": self._retire_agent, "agents.revoke": self._revoke,
+            "agents.token": self._token, "agents.untoken": self._untoken,
             "humans.list": self._humans, "humans.show": self._human, "humans.add": self._add_human,
             "humans.retire": self._retire_human, "humans.rekey": self._rekey,
             "settings.list": self._settings, "settings.set": self._set,
@@ -103,6 +112,7 @@ class PeopleVerbs:
                 {"id": rule.id, "right": _right_words(rule.right), "from": rule.holder} for rule in rules
             ],
             "frozen": self._desk.rooms.freezes.reason(slug, "", ""),
+            "external": self._outside.view(slug),
         }
 
     async def _agents(self, call: Call) -> list[dict[str, Any]]:
@@ -117,8 +127,35 @@ class PeopleVerbs:
         used = self._desk.judge(args.signed, "people.change", args.slug, args.content("agents.add"))
         who = str(used.value)
         self._desk.check_steward(who, f"add an agent for {args.owner}", owner=args.owner)
-        agent = await self._desk.commit(used.join(self._registry.add_agent(args.slug, args.owner, by=who)))
-        return {"slug": agent.slug, "owner": agent.owner}
+        change = used.join(self._registry.add_agent(args.slug, args.owner, by=who))
+        if args.external:
+            change = change.join(self._outside.externals.add(args.slug, by=who))
+        await self._desk.commit(change)
+        found: dict[str, Any] = {"slug": args.slug, "owner": args.owner}
+        if args.external:
+            found |= {"external": self._outside.view(args.slug)}
+            await self._outside.open()
+        return found
+
+    async def _token(self, call: Call) -> dict[str, Any]:
+        """Give an external agent a new token; the one before counts no more."""
+        args = call.read(_Token)
+        agent = self._registry.agent(args.name)
+        used = self._desk.judge(args.signed, "people.change", args.name, args.content("agents.token"))
+        self._desk.check_steward(str(used.value), f"give {agent.slug} a token", owner=agent.owner)
+        issued = await self._outside.issue(agent.slug, args.days, by=str(used.value))
+        token = await self._desk.commit(used.join(issued))
+        await self._outside.open()
+        view = self._outside.view(agent.slug) or {}
+        return {"slug": agent.slug, "token": token.token, **view}
+
+    async def _untoken(self, call: Call) -> dict[str, Any]:
+        args = call.read(_SignedName)
+        agent = self._registry.agent(args.name)
+        used = self._desk.judge(args.signed, "people.change", args.name, args.content("agents.untoken"))
+        self._desk.check_steward(str(used.value), f"revoke the token of {agent.slug}", owner=agent.owner)
+        await self._desk.commit(used.join(self._outside.externals.revoke(agent.slug, by=str(used.value))))
+        return {"slug": agent.slug}
 
     async def _retire_agent(self, call: Call) -> dict[str, Any]:
         args = call.read(_SignedName)

@@ -8,6 +8,7 @@ import msgspec
 from freehold import __version__
 from freehold.base import BadInput, Refused
 from freehold.base.canonical import encode
+from freehold.control.outside import Outside
 from freehold.control.resolve import resolve
 from freehold.control.server import Call, Handler, Handlers
 from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
@@ -17,6 +18,7 @@ from freehold.control.verbs.secrets import SecretVerbs
 from freehold.kernel.change import Change, Note
 from freehold.kernel.labels import Zone
 from freehold.kernel.limits import cost_row
+from freehold.runtime.functions import is_external
 from freehold.runtime.job import Job
 from freehold.runtime.jobwords import check_places, describe
 from freehold.store.interface import Cost, Put
@@ -48,7 +50,8 @@ class _Run(msgspec.Struct, forbid_unknown_fields=True):
 class WorkVerbs:
     """The verbs, over one desk."""
 
-    def __init__(self, desk: Desk, secrets: SecretVerbs) -> None:
+    def __init__(self, desk: Desk, secrets: SecretVerbs, outside: Outside) -> None:
+        self._outside = outside
         self._desk = desk
         self._secrets = secrets
         self._rooms = desk.rooms
@@ -94,6 +97,7 @@ class WorkVerbs:
             "runs": counts, "cards": len(rooms.cards.waiting(self._desk.now_us())),
             "frozen": [msgspec.to_builtins(frozen) for frozen in rooms.freezes.all()],
             "journal": rooms.ledger.size, "vault": self._secrets.stated(), "warnings": self._warnings(),
+            "outside": self._outside.stated(),
         }  # fmt: skip
 
     def _warnings(self) -> list[str]:
@@ -167,7 +171,10 @@ class WorkVerbs:
         currency = self._rooms.settings.now.currency
         if job.budget.currency not in ("", currency):
             found.append(f"The estate counts in {currency}, the job in {job.budget.currency}.")
-        if job.pack.replace("_", "-") not in {pack.name.replace("_", "-") for pack in self._desk.shelf.all()}:
+        found += self._outside.problems(job)
+        if not is_external(job) and job.pack.replace("_", "-") not in {
+            pack.name.replace("_", "-") for pack in self._desk.shelf.all()
+        }:
             found.append(f"There is no pack {job.pack}. List them: freehold packs")
         found += [f"{m.message} {m.remedy}" for m in check_places(job, self._desk.estate.jobs, {})]
         return found
@@ -240,6 +247,12 @@ class WorkVerbs:
         if not job.by_hand:
             raise Refused(
                 f"The job {job.name} is not started by hand.", remedy="Add `by hand` to its triggers."
+            )
+        if is_external(job):
+            raise Refused(
+                f"The job {job.name} is a program's from elsewhere: the program starts its runs.",
+                remedy="Start the program; see docs/external-agents.md.",
+                code="refused.external",
             )
         self._desk.shelf.find(job.pack)
         run = await self._desk.engine.start(job, self._list.folders(job))
