@@ -52,6 +52,8 @@ BREACHES = [
     Breach(APART_TOO, "runner", "import freehold.courier"),
     Breach("only the store speaks SQL", "kernel", "def late() -> None:\n    import sqlite3"),
     Breach("only packs open strangers' files", "daemon", "from PIL import Image"),
+    Breach("only a reader takes strangers' pages and calendars apart", "runtime", "from lxml import html"),
+    Breach(STRANGERS, "reader", "import freehold.runner"),
     Breach("only a courier speaks to a host", "runtime", "import smtplib"),
     Breach("only the loop of an agent runs on Pydantic AI", "runtime", "import pydantic_ai"),
     Breach("the vault loads one library, and none that speaks to anybody", "vault", "import ssl"),

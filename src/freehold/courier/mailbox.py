@@ -1,6 +1,7 @@
 """One look into a mailbox, or one draft put into it (IMAP4rev1, RFC 3501), on a connected socket.
 
-``FETCH`` reads a folder's newest messages without marking them as seen; ``APPEND`` puts a message there as a draft.
+``FETCH`` reads a folder's newest messages without marking them as seen, whole or their heads alone, those that hold a
+text, or the one with a number; ``APPEND`` puts a message there as a draft.
 An explicit NO is not done; a connection lost in the middle of an APPEND leaves it unknown.
 """
 
@@ -18,6 +19,10 @@ from freehold.wire.permits import Binding
 MAX_MESSAGES: Final = 50
 MAX_BYTES: Final = 8 << 20
 _FOLDER: Final = re.compile(r"[A-Za-z0-9 ._/&+-]{1,200}")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 ._@+-]{1,200}")
+_HEAD: Final = "BODY.PEEK[HEADER.FIELDS (FROM TO CC REPLY-TO SUBJECT DATE MESSAGE-ID)]"
+_RECEIVED: Final = re.compile(rb'INTERNALDATE "([^"]{1,40})"')
+_SIZE: Final = re.compile(rb"RFC822\.SIZE ([0-9]{1,12})")
 _SINCE: Final = re.compile(r"[0-9]{1,2}-[A-Z][a-z]{2}-[0-9]{4}")
 
 
@@ -67,22 +72,43 @@ class Mailbox:
         status, said = self._client.select(f'"{folder}"', readonly=True)
         if status != "OK":
             return "not_done", {}, f"The mail server does not open {folder}: {_words(said)}."
-        wanted, limit = ["ALL"], min(int(headers.get("limit", "10")), MAX_MESSAGES)
-        if "since" in headers:
-            if not _SINCE.fullmatch(headers["since"]):
-                raise ValueError("`since` is not a date such as 01-Jan-2026")
-            wanted = ["SINCE", headers["since"]]
-        _, found = self._client.uid("SEARCH", *wanted)
-        numbers = (found[0] or b"").split()[-limit:] if limit else []
+        limit = min(int(headers.get("limit", "10")), MAX_MESSAGES)
+        found = [headers["uid"].encode()] if "uid" in headers else self._search(headers)
+        numbers = found[-limit:] if limit else []
+        what = _HEAD if headers.get("part") == "head" else "BODY.PEEK[]"
         messages, left = [], MAX_BYTES
         for number in numbers:
-            _, parts = self._client.uid("FETCH", number.decode(), "(BODY.PEEK[])")
-            data = next((part[1] for part in parts if isinstance(part, tuple)), b"")
+            if not number.isdigit():
+                raise ValueError("a message is known by a number")
+            _, parts = self._client.uid("FETCH", number.decode(), f"(FLAGS INTERNALDATE RFC822.SIZE {what})")
+            data = next((part[1] for part in parts if isinstance(part, tuple)), None)
+            if data is None:  # it is not there, or not any more
+                continue
             left -= len(data)
             if left < 0:
                 break
-            messages.append({"uid": int(number), "size": len(data), "data": data})
-        return "done", {"folder": folder, "messages": messages, "truncated": len(messages) < len(numbers)}, ""
+            messages.append({"uid": int(number), "data": data, **_facts(parts, len(data))})
+        more = left < 0 or len(found) > len(numbers)
+        return "done", {"folder": folder, "messages": messages, "truncated": more}, ""
+
+    def _search(self, headers: dict[str, str]) -> list[bytes]:
+        """Return the numbers of the messages that are asked for, the oldest first."""
+        wanted: list[str] = []
+        if "since" in headers:
+            if not _SINCE.fullmatch(headers["since"]):
+                raise ValueError("`since` is not a date such as 01-Jan-2026")
+            wanted += ["SINCE", headers["since"]]
+        if "from" in headers:
+            if not _PLAIN.fullmatch(headers["from"]):
+                raise ValueError("a sender is looked for by plain letters, such as of an address")
+            wanted += ["FROM", f'"{headers["from"]}"']
+        if "text" in headers:
+            self._client.literal = headers["text"].encode()  # type: ignore[assignment]
+            wanted = ["CHARSET", "UTF-8", *wanted, "TEXT"]
+        status, found = self._client.uid("SEARCH", *(wanted or ["ALL"]))
+        if status != "OK":
+            raise imaplib.IMAP4.error(_words(found))
+        return (found[0] or b"").split()
 
     def _leave(self) -> None:
         with contextlib.suppress(OSError, imaplib.IMAP4.error):
@@ -106,6 +132,17 @@ def plain(value: dict[str, Any]) -> dict[str, Any]:
     """Return what was fetched as JSON, its bytes in base64."""
     messages = [one | {"data": base64.b64encode(one["data"]).decode()} for one in value.get("messages", [])]
     return value | {"messages": messages} if "messages" in value else value
+
+
+def _facts(parts: list[Any], size: int) -> dict[str, Any]:
+    """Return what the server itself says of a message."""
+    said = b" ".join(part[0] if isinstance(part, tuple) else part for part in parts if part)
+    received, stated = _RECEIVED.search(said), _SIZE.search(said)
+    return {
+        "size": int(stated[1]) if stated else size,
+        "received": received[1].decode("ascii", "replace").strip() if received else "",
+        "seen": b"\\Seen" in said,
+    }
 
 
 def _quotable(secret: str) -> str:

@@ -22,6 +22,7 @@ from freehold.daemon.vault import Secrets, furnish, open_with_vault, vault_place
 from freehold.gateway import Models
 from freehold.kernel.kernel import Kernel
 from freehold.runtime.caretaker import Caretaker
+from freehold.runtime.cells import Cells
 from freehold.runtime.changes import Changes
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.drops import Drops
@@ -41,6 +42,7 @@ from freehold.runtime.records import Records
 from freehold.runtime.servers import Servers
 from freehold.runtime.speakers import Speakers
 from freehold.runtime.toolbox import Toolbox
+from freehold.runtime.tools.built_in import built_in
 from freehold.runtime.vault import Vault
 
 MAX_POLICY_BYTES = 256 * 1024
@@ -69,12 +71,14 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     broadcast = Broadcast()
     outbox = Outbox(kernel.rooms, estate.outbox)
     pins = Pins(kernel.rooms)
+    cells = Cells(pools.level, hidden=(estate.folder,))
     models = Models()
     models.load(kernel.rooms.store)
     bound = (secrets.bindings, secrets.brokered)
     servers, speakers, foreign = _elsewhere(estate, kernel, pools, couriers, secrets, broadcast)
     kits: list[Kit | LiveKit] = [
         ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound),
+        *built_in(kernel.rooms, pins, cells, secrets.bound),
         foreign,
     ]
     tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)

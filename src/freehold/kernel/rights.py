@@ -36,6 +36,8 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "mailbox.draft": "mailbox",
         "git.fetch": "repository",
         "git.push": "repository",
+        "calendar.read": "calendar",
+        "calendar.change": "calendar",
     }
 )
 
@@ -57,6 +59,8 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "mailbox.draft": "put a draft into mailbox",
         "git.fetch": "fetch from repository",
         "git.push": "push to repository",
+        "calendar.read": "read calendar",
+        "calendar.change": "change calendar",
     }
 )
 

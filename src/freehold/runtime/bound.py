@@ -81,6 +81,39 @@ class Bound:
         found = await self._brokered.deliver(errand)
         return Outcome(found.status, encode(found.value), spent=_ONE, message=found.message)
 
+    # ---- mailboxes as a model reads them ---------------------------------------------------------------------------
+
+    def only_mailbox(self, job: Job) -> str:
+        """Return the server of the job's agent's mailbox where it has only one, else ""."""
+        found = {
+            one.host for one in self._bindings.all()
+            if one.scheme in _IMAP and job.agent in one.agents and "FETCH" in one.methods
+        }  # fmt: skip
+        return found.pop() if len(found) == 1 else ""
+
+    def mailbox_sink(self, server: str) -> Sink:
+        """Return where what is asked of a mailbox goes."""
+        return self._settings.http_sink("POST", f"https://{server}/")
+
+    async def look(
+        self, job: Job, action: str, place: tuple[str, str], headers: tuple[tuple[str, str], ...], held: Held
+    ) -> tuple[Delivered, bytes]:
+        """Look into the folder of a mailbox; return what is told of it, and the messages as the courier gave them."""
+        host, folder = place
+        binding = self._bindings.at(job.agent, host, 0, "FETCH", _IMAP)
+        if binding is None:
+            raise _unbound(job, f"mailbox {host}")
+        reply = as_descriptor(b"")
+        try:
+            errand = Errand(
+                binding, job.agent, action, "mailbox.fetch", "FETCH", address(binding, folder), headers, reply=reply,
+                timeout_s=60.0, held=held,
+            )  # fmt: skip
+            found = await self._brokered.deliver(errand)
+            return found, _contents(reply)
+        finally:
+            os.close(reply)
+
     # ---- mailboxes and repositories ------------------------------------------------------------------------------
 
     def tools(self) -> list[Tool]:

@@ -18,7 +18,7 @@ from freehold.kernel import body as bodies
 from freehold.kernel.change import Change, Note
 from freehold.runtime.house import House
 from freehold.runtime.outbox import Outbox
-from freehold.runtime.puts import PUTS_FILES, FilePut, read_put
+from freehold.runtime.puts import PUTS_FILES, FilePut, read_puts
 from freehold.runtime.replaced import now_inside, restore_inside
 from freehold.runtime.workspace import files_inside, read_inside
 from freehold.store.interface import EntryKind
@@ -121,9 +121,7 @@ class Changes:
                 tools[draft.action] = str(bodies.decode(draft.body).get("tool", ""))
             elif draft.status == "done" and tools.get(draft.action) in PUTS_FILES:
                 with contextlib.suppress(FreeholdError):  # forgotten with its subject
-                    put = read_put(decode(self._house.records.value(entry.index).data))
-                    if put is not None:
-                        yield put
+                    yield from read_puts(decode(self._house.records.value(entry.index).data))
 
     def _path(self, put: FilePut) -> str:
         return f"{put.folder}/{put.file}" if put.folder else self._outbox.inside(put.file) or put.file

@@ -9,6 +9,7 @@ import msgspec
 
 from freehold.base import Json
 from freehold.kernel.grades import Category, Grade
+from freehold.kernel.labels import Integrity
 from freehold.kernel.limits import DIMENSIONS, Limit, Window
 from freehold.kernel.rights import Right
 from freehold.sandbox import Level
@@ -58,11 +59,13 @@ class Source(msgspec.Struct, frozen=True):
     """A folder that the run sees; ``change`` says whether effects may change it.
 
     ``mount`` says whether its runners may be shown the folder itself, read-only, where the pack's plan asks for it.
+    ``trust`` is who writes what lies there, as the job's owner says: text of strangers unless it is said otherwise.
     """
 
     folder: str
     change: bool = False
     mount: bool = True
+    trust: Integrity = Integrity.STRANGER
 
 
 class Drop(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ import yaml
 
 from freehold.base import BadInput, Json, digest
 from freehold.kernel.grades import Category, Grade, parse_category, parse_grade
+from freehold.kernel.labels import Integrity
 from freehold.kernel.registry import check_slug
 from freehold.kernel.rights import Right, right
 from freehold.runtime import units
@@ -28,41 +29,11 @@ from freehold.runtime.job import (
     Mail,
     Source,
 )
+from freehold.runtime.jobkeys import ALLOWABLE, HEADINGS, KEYS, SHORT_WORDS, TRUST, TRUST_WORDS
 from freehold.runtime.lines import Mistake, Mistakes, Value, nearest, read_yaml
 from freehold.sandbox import Level, parse_level
 
 MAX_BYTES: Final = 256 * 1024
-HEADINGS: Final = ("Goal", "Context", "Source", "Expectations")
-SHORT_WORDS: Final = {"read": "source.read", "change": "source.change"}
-ALLOWABLE: Final = (
-    "source.read",
-    "source.change",
-    "outbox.write",
-    "mail.send",
-    "http.request",
-    "model.call",
-    "tool.call",
-    "mailbox.fetch",
-    "mailbox.draft",
-    "git.fetch",
-    "git.push",
-)
-KEYS: Final = (
-    "owner",
-    "agent",
-    "pack",
-    "subject",
-    "triggers",
-    "budget",
-    "grades",
-    "may",
-    "approvals",
-    "sources",
-    "policy",
-    "params",
-    "mail",
-    "sandbox",
-)
 _SLUG: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ADDRESS: Final = re.compile(r"(\*|[A-Za-z0-9.!#$%&'+/=?^_`{|}~-]+)@([A-Za-z0-9-]+\.)*[A-Za-z0-9-]+")
 _HEADING: Final = re.compile(r"#{1,6}\s+(.+?)\s*#*")
@@ -324,7 +295,7 @@ class _Reader:
             if not _is_table(value):
                 self._sources[name] = Source(value.text("receipts: ./receipts") or "")
                 continue
-            fields = value.fields(("folder", "access", "mount"), "folder: ./receipts")
+            fields = value.fields(("folder", "access", "mount", "trust"), "folder: ./receipts")
             folder = fields["folder"].text("folder: ./receipts") if "folder" in fields else None
             if "folder" not in fields:
                 value.wrong("The folder is missing.", "Add `folder: ./receipts`.")
@@ -334,7 +305,13 @@ class _Reader:
             mount = fields["mount"].text("mount: no") if "mount" in fields else "yes"
             if mount not in ("yes", "true", "no", "false", None):
                 fields["mount"].wrong(f"{mount!r} is neither yes nor no.", "Write `mount: no`.")
-            self._sources[name] = Source(folder or "", access == "change", mount not in ("no", "false"))
+            word = fields["trust"].text("trust: stranger") if "trust" in fields else "stranger"
+            if word not in TRUST and word is not None:
+                fields["trust"].wrong(f"{word!r} does not say who writes there.", f"Write {TRUST_WORDS}.")
+            trust = TRUST.get(word or "", Integrity.STRANGER)
+            self._sources[name] = Source(
+                folder or "", access == "change", mount not in ("no", "false"), trust
+            )
 
     def _read_sandbox(self, value: Value) -> None:
         try:

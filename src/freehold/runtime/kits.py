@@ -9,9 +9,11 @@ from typing import Any, Protocol, runtime_checkable
 from freehold.base import Json, NotFound
 from freehold.kernel.labels import Label
 from freehold.kernel.tools import ArtifactView, Tool
+from freehold.runtime import web
 from freehold.runtime.asker import Asker, Effect
 from freehold.runtime.job import Job
 from freehold.store.interface import Put
+from freehold.wire.messages import Delivered
 
 Held = Callable[[], str | None]
 
@@ -35,6 +37,14 @@ class Shelf(Protocol):
 
     def held(self, job: Job, tool: str) -> Held:
         """Return what says why an effect may not begin now."""
+        ...
+
+    async def send(self, job: Job, action: str, request: web.Clean) -> Delivered:
+        """Make an HTTP request: with the secret of the binding that it falls under, else without any."""
+        ...
+
+    def field_for(self, job: Job, args: Mapping[str, Any]) -> str:
+        """Return the place of a request that a binding fills."""
         ...
 
 

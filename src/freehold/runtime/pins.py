@@ -48,6 +48,7 @@ class Pins:
         self._folders: dict[tuple[str, str], Path] = {}
         self._found: dict[tuple[str, str], list[Pin]] = {}
         self._by_path: dict[tuple[str, str], dict[str, Pin]] = {}
+        self._trust: dict[tuple[str, str], Integrity] = {}
 
     async def take(
         self, run: str, job: Job, folders: Mapping[str, Path], only: Mapping[str, list[str]]
@@ -68,41 +69,51 @@ class Pins:
                 sealed = self._rooms.sealer.seal(encode(row), tuple(pin.label.subjects))
                 writes.append(Put(PINS, f"{run}/{name}/{number:06d}", sealed, run))
             self._found[run, name] = pins
-            self._folders[run, name] = folder
+            self._folders[run, name], self._trust[run, name] = folder, job.sources[name].trust
         return writes
 
     def open(self, run: str, job: Job, folders: Mapping[str, Path]) -> None:
         """Say where a run's sources lie; to be called when a run is taken up again."""
-        for name in job.sources:
-            self._folders[run, name] = folders[name]
+        for name, source in job.sources.items():
+            self._folders[run, name], self._trust[run, name] = folders[name], source.trust
 
     def close(self, run: str) -> None:
         """Forget what is held in memory of a run that has ended."""
         for key in [key for key in self._folders if key[0] == run]:
             self._folders.pop(key, None)
+            self._trust.pop(key, None)
             self._found.pop(key, None)
             self._by_path.pop(key, None)
 
-    def all(self, run: str, source: str) -> list[Pin]:
-        """Return the pinned files of a source, in their order; raises NotFound for a source the job lacks."""
-        if (run, source) not in self._folders:
+    def folder(self, run: str, source: str) -> Path:
+        """Return where a source of a run lies; raises NotFound for a source the job lacks."""
+        found = self._folders.get((run, source))
+        if found is None:
             raise NotFound(
                 f"The job has no source {source[:80]!r}.", remedy="Name it under `sources` in the job file."
             )
+        return found
+
+    def all(self, run: str, source: str) -> list[Pin]:
+        """Return the pinned files of a source, in their order; raises NotFound for a source the job lacks."""
+        self.folder(run, source)
         found = self._found.get((run, source))
         if found is None:
             prefix = f"{run}/{source}/"
             documents = self._rooms.store.documents(PINS, prefix=prefix)
-            found = self._found[run, source] = [self._read(source, document.body) for document in documents]
+            found = self._found[run, source] = [
+                self._read(source, document.body, self._trust[run, source]) for document in documents
+            ]
         return found
-
-    def folder(self, run: str, source: str) -> Path:
-        """Return where a run's source lies."""
-        return self._folders[run, source]
 
     def label(self, run: str, source: str) -> Label:
         """Return the label of all that a run pinned of a source."""
-        return join_all([_label(source, ""), *(pin.label for pin in self.all(run, source))])
+        return join_all(
+            [
+                source_label(source, "", self._trust[run, source]),
+                *(pin.label for pin in self.all(run, source)),
+            ]
+        )
 
     def find(self, run: str, source: str, path: str) -> Pin:
         """Return one pinned file by its path; raises NotFound."""
@@ -150,10 +161,10 @@ class Pins:
                 code=error.code,
             ) from error
 
-    def _read(self, source: str, sealed: bytes) -> Pin:
+    def _read(self, source: str, sealed: bytes, trust: Integrity) -> Pin:
         row = decode(self._rooms.sealer.open(sealed))
         names = [self._rooms.keys.name_of(member) for member in decode(sealed)["m"]]
-        return Pin(source, row["path"], row["size"], row["digest"], _label(source, names[0]))
+        return Pin(source, row["path"], row["size"], row["digest"], source_label(source, names[0], trust))
 
 
 def _pinned(job: Job, source: str, folder: Path, only: list[str] | None) -> list[Pin]:
@@ -169,14 +180,13 @@ def _pinned(job: Job, source: str, folder: Path, only: list[str] | None) -> list
 def _pin(job: Job, source: str, handle: int, path: str) -> Pin:
     data = read_inside(handle, path, MAX_FILE_BYTES)
     digest = hashlib.sha256(data).hexdigest()
-    return Pin(source, path, len(data), digest, _label(source, job.subject or f"file:{digest}"))
+    label = source_label(source, job.subject or f"file:{digest}", job.sources[source].trust)
+    return Pin(source, path, len(data), digest, label)
 
 
-def _label(source: str, subject: str) -> Label:
-    """Return the label of a source's file: a stranger wrote it, and it is about its subject."""
-    return Label(
-        Integrity.STRANGER, Confidentiality.CONFIDENTIAL, (f"source:{source}",), (subject,) if subject else ()
-    )
+def source_label(source: str, subject: str, trust: Integrity) -> Label:
+    """Return the label of a source's file: as far to be trusted as the job says, and about its subject."""
+    return Label(trust, Confidentiality.CONFIDENTIAL, (f"source:{source}",), (subject,) if subject else ())
 
 
 def _opened(source: str, folder: Path) -> int:

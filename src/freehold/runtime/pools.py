@@ -56,6 +56,10 @@ class Pools:
         """Return which level runners have and why not more, in words; it is not tried for this."""
         return self.walls.words()
 
+    async def level(self, job: Job) -> Level:
+        """Return how thick the walls of a job's processes are; raises Refused where too thin ones would be."""
+        return await self.walls.require(job.sandbox)
+
     async def take(self, job: Job, mounts: tuple[str, ...] = ()) -> RunnerHandle:
         """Return a runner for a run of ``job``, which may read ``mounts`` too.
 

@@ -1,7 +1,7 @@
 """What an effect says of a file that it put somewhere, so that anybody can see the change and take it back.
 
-The RESULT of a tool in ``PUTS_FILES`` is a ``FilePut``. What lay there before is kept as an artifact of the run, in the
-same commit: ``Toolbox.keep`` the bytes, name the artifact as ``kept``.
+The RESULT of a tool in ``PUTS_FILES`` is a ``FilePut``, with further ones under ``also``. What lay there before is
+kept as an artifact of the run: ``Toolbox.keep`` the bytes, name the artifact as ``kept``.
 """
 
 from typing import Any, Final
@@ -10,7 +10,9 @@ import msgspec
 
 from freehold.base import Json, digest
 
-PUTS_FILES: Final = frozenset({"outbox.write", "mail.send", "files.write"})
+PUTS_FILES: Final = frozenset(
+    {"outbox.write", "mail.send", "files.write", "files.append", "files.move", "files.delete"}
+)
 """The tools of which a result is read so; another's result may be a stranger's word."""
 
 
@@ -47,6 +49,13 @@ def put_of(
         "" if before is None else digest(before),
         kept,
     )
+
+
+def read_puts(value: Any) -> list[FilePut]:
+    """Return all that a RESULT's value tells of files."""
+    also = value.get("also", []) if isinstance(value, dict) else []
+    found = [read_put(one) for one in (value, *(also if isinstance(also, list) else ()))]
+    return [put for put in found if put is not None]
 
 
 def read_put(value: Any) -> FilePut | None:

@@ -259,19 +259,22 @@ class Toolbox:
 
     async def _ask_after(self, job: Job, url: str, action: str) -> Delivered:
         """Ask the other side what became of an action."""
-        return await self._send(job, action, web.Clean("GET", url, ((web.KEY_HEADER, action),), b"", ()))
+        return await self.send(job, action, web.Clean("GET", url, ((web.KEY_HEADER, action),), b"", ()))
 
-    async def _send(self, job: Job, action: str, request: web.Clean) -> Delivered:
+    async def send(self, job: Job, action: str, request: web.Clean) -> Delivered:
         """Make a request: with the secret of the binding that it falls under, else without any."""
         binding = None if self._bound is None else self._bound.for_request(job, request.method, request.url)
         if self._bound is None or binding is None:
             return await self._deliver(job, web.errand(request))
         return await self._bound.request(job, binding, action, request, self.held(job, "http.request"))
 
+    def field_for(self, job: Job, args: Mapping[str, Any]) -> str:
+        """Return the place of a request that a binding fills, and so nobody else may."""
+        return "" if self._bound is None else self._bound.field_for(job, args)
+
     async def _answer(self, job: Job, intent: Intent) -> Delivered:
-        field = "" if self._bound is None else self._bound.field_for(job, intent.args)
-        request = web.clean(intent, field)
-        found = await self._send(job, intent.action, request)
+        request = web.clean(intent, self.field_for(job, intent.args))
+        found = await self.send(job, intent.action, request)
         if not request.stripped:
             return found
         return msgspec.structs.replace(found, value={**found.value, "stripped": list(request.stripped)})

@@ -21,6 +21,8 @@ from freehold.kernel.principals import Human
 from freehold.kernel.rights import EVERYTHING, Right
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.rules import MAX_MEMO
+from freehold.runtime.bound import Bound
+from freehold.runtime.cells import Cells
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.engine import MAX_LIVE, Engine, RunDocument
 from freehold.runtime.house import House, Pack, TakeRunner, load_message
@@ -33,6 +35,7 @@ from freehold.runtime.pool import RunnerPool
 from freehold.runtime.records import Records
 from freehold.runtime.session import Handle
 from freehold.runtime.toolbox import Toolbox
+from freehold.runtime.tools.built_in import built_in
 from freehold.sandbox import Level, Profile
 
 OWNER = "anna"
@@ -46,7 +49,8 @@ class ThrowawayEstate:
     """One estate in ``folder``; ``open`` it in a running loop, ``close`` it at the end.
 
     ``most_live`` bounds its live runs; ``loads`` names the pack that warm runners have loaded, where all its jobs are
-    that pack's, ``takes`` where runners come from instead of its own pool. They count when set before ``open``.
+    that pack's, ``takes`` where runners come from instead of its own pool, ``bound`` what uses secrets, where there is a
+    vault. They count when set before ``open``.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class ThrowawayEstate:
         self.loads = ""
         self.takes: TakeRunner | None = None
         self.kits: Callable[[ThrowawayEstate], Sequence[Kit | LiveKit]] = lambda estate: ()
+        self.bound: Callable[[Rooms], Bound] | None = None
         self._clock = clock or SystemClock()
         self._delay_s = commit_delay_s
         self._memo_size = memo_size
@@ -130,8 +135,10 @@ class ThrowawayEstate:
         self.models = Models()
         self.models.load(rooms.store)
         tell = lambda run, event: self.events.append((run, event))  # noqa: E731
+        bound = None if self.bound is None else self.bound(rooms)
         kits = [ModelKit(self.models, rooms.settings, self.couriers, tell), *self.kits(self)]
-        tools = Toolbox(rooms, self.couriers, pins, self.outbox, kits=kits)
+        kits += built_in(rooms, pins, Cells(self._walls), bound)
+        tools = Toolbox(rooms, self.couriers, pins, self.outbox, bound, kits)
         self.house = house = House(
             rooms, self.gate, self._take, tools, pins, Records(rooms), folder,
             self._packs.__getitem__,
@@ -152,6 +159,9 @@ class ThrowawayEstate:
             profile = replace(profile, mounts=(*profile.mounts, *mounts), rooms=rooms)
             pool = self._mounting[mounts] = RunnerPool(profile, spare=0)
         return await pool.take()
+
+    async def _walls(self, job: Job) -> Level:
+        return self.level
 
     def _profile(self) -> Profile:
         """Return what stands around the runners; all packs of the estate are readable, where there are walls."""

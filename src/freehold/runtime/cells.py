@@ -1,0 +1,132 @@
+"""Programs behind walls, each for one thing: a reader of strangers' bytes, or a command that an agent asked for.
+
+A cell has no network and no secret, is at the level that the job's runners have, and is killed when its time is over;
+what it prints is bounded.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from freehold.base import BadInput, Unavailable
+from freehold.runtime.courier import as_descriptor
+from freehold.runtime.job import Job
+from freehold.sandbox import Level, Limits, Profile, enter_command
+from freehold.wire import child
+
+MAX_ANSWER: Final = 16 << 20
+READ_S: Final = 20.0
+_LIMITS: Final = Limits(
+    memory_bytes=1 << 30, temporary_bytes=64 << 20, file_bytes=64 << 20, processes=64, cpu_s=20
+)
+_CHUNK: Final = 1 << 16
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a program ended: its exit code, None where it was killed for its time; what it printed, up to the bound."""
+
+    status: int | None
+    out: bytes
+    errors: bytes
+    truncated: bool
+
+
+class Cells:
+    """Starts programs in cells. ``level`` says how thick the walls of a job are; ``hidden`` is what none may see."""
+
+    def __init__(
+        self, level: Callable[[Job], Awaitable[Level]], *, hidden: tuple[Path, ...] = (), most: int = 4
+    ) -> None:
+        self._level = level
+        self._hidden = tuple(str(folder) for folder in hidden)
+        self._places = asyncio.Semaphore(most)
+
+    async def level(self, job: Job) -> Level:
+        """Return how thick the walls of a job are; raises Refused where the machine does not reach what it needs."""
+        return await self._level(job)
+
+    async def read(self, job: Job, what: str, data: bytes, options: dict[str, Any]) -> dict[str, Any]:
+        """Have strangers' bytes read (``freehold.reader``) and return what they say.
+
+        Raises BadInput where they cannot be read, Unavailable where no cell could be made.
+        """
+        argv = [sys.executable, "-P", "-m", "freehold.reader", what, json.dumps(options)]
+        ended = await self.run(job, argv, data, timeout_s=READ_S, most=MAX_ANSWER)
+        if ended.status != 0 or ended.truncated:
+            raise BadInput(
+                "What came cannot be read: it is too large, too deep or damaged.", code="input.unreadable"
+            )
+        try:
+            value = msgspec.json.decode(ended.out, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise BadInput("What came cannot be read.", code="input.unreadable") from None
+        if "error" in value:
+            raise BadInput(
+                str(value["error"])[:500], remedy=str(value.get("remedy", ""))[:300], code="input.unreadable"
+            )
+        return value
+
+    async def run(
+        self, job: Job, argv: Sequence[str], given: bytes, *, timeout_s: float, most: int,
+        limits: Limits = _LIMITS,
+    ) -> Ended:  # fmt: skip
+        """Run a program to its end. Raises Unavailable, Refused."""
+        level = await self._level(job)
+        profile = Profile(level, (), "", self._hidden, limits)
+        async with self._places:
+            return await self._run(enter_command(profile, argv), given, timeout_s, most)
+
+    async def _run(self, command: list[str], given: bytes, timeout_s: float, most: int) -> Ended:
+        source = as_descriptor(given)
+        os.lseek(source, 0, os.SEEK_SET)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                env=child.clean_environment(dict(os.environ)), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise Unavailable(f"No cell can be made: {error.strerror}.") from error
+        finally:
+            os.close(source)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        reading = [
+            asyncio.ensure_future(_bounded(stream, most)) for stream in (process.stdout, process.stderr)
+        ]
+        late = False
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.wait(reading)
+                await process.wait()
+        except TimeoutError:
+            late = True
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its own session, which we made
+                await process.wait()
+            for task in reading:
+                if not task.done():
+                    task.cancel()
+        (out, more), (errors, more_errors) = (
+            task.result() if task.done() else (b"", True) for task in reading
+        )
+        return Ended(None if late else process.returncode, out, errors, more or more_errors)
+
+
+async def _bounded(stream: asyncio.StreamReader, most: int) -> tuple[bytes, bool]:
+    """Return the beginning of what a stream gives, and whether there was more; it is read to its end."""
+    kept, more = bytearray(), False
+    while chunk := await stream.read(_CHUNK):
+        room = most - len(kept)
+        kept += chunk[:room]
+        more = more or len(chunk) > room
+    return bytes(kept), more
