@@ -22,6 +22,7 @@ from freehold.runtime.asker import Asker, Effect
 from freehold.runtime.bindings import Bindings
 from freehold.runtime.brokered import Brokered, Errand, address
 from freehold.runtime.courier import as_descriptor
+from freehold.runtime.faces import DRAFT_MAIL
 from freehold.runtime.job import Job
 from freehold.runtime.kits import Held, Shelf
 from freehold.store.interface import Cost
@@ -123,7 +124,8 @@ class Bound:
             Tool("mailbox.fetch", kind.READ, _mailbox, sink=self._mail_sink, control=_control("mailbox.fetch"),
                  timeout_s=None),
             Tool("mailbox.draft", kind.ONCE, _mailbox, Category.CHANGE_SOURCE, sink=self._mail_sink,
-                 control=_control("mailbox.draft"), prepare=_draft, timeout_s=None),
+                 control=_control("mailbox.draft"), prepare=_draft, timeout_s=None,
+                 face=DRAFT_MAIL),
             Tool("git.fetch", kind.READ, _repository, sink=self._git_sink, control=_control("git.fetch"),
                  timeout_s=None),
             Tool("git.push", kind.IDEMPOTENT, _repository, Category.CHANGE_SOURCE, sink=self._git_sink,

@@ -217,6 +217,7 @@ class Toolbox:
             sink=lambda args: settings.mail_sink(mail.recipients(args)),
             control=lambda args: tuple(("mail.send", address) for address in mail.recipients(args)),
             prepare=mail.prepare,
+            face=faces.SEND_MAIL,
             timeout_s=None,  # the courier has its own; waiting for its turn is not part of the effect
         )
 

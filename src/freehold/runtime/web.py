@@ -17,6 +17,7 @@ from freehold.kernel.labels import Sink
 from freehold.kernel.rights import http_target
 from freehold.kernel.tools import EffectKind, Intent, Outcome, Tool
 from freehold.runtime.couriers import Errand
+from freehold.runtime.faces import REQUEST
 from freehold.runtime.job import Job
 from freehold.store.interface import Cost
 from freehold.wire.messages import Delivered
@@ -88,6 +89,7 @@ def tool(
         reconcile=reconcile if kind is EffectKind.RECONCILABLE else None,
         timeout_s=None,  # the courier has its own; waiting for its turn is not part of the effect
         settle_s=settle_s,
+        face=REQUEST,
     )
 
 

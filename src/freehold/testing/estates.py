@@ -49,8 +49,8 @@ class ThrowawayEstate:
     """One estate in ``folder``; ``open`` it in a running loop, ``close`` it at the end.
 
     ``most_live`` bounds its live runs; ``loads`` names the pack that warm runners have loaded, where all its jobs are
-    that pack's, ``takes`` where runners come from instead of its own pool, ``bound`` what uses secrets, where there is a
-    vault. They count when set before ``open``.
+    that pack's, ``takes`` where runners come from instead of its own pool, ``bound`` what uses secrets. They count when
+    set before ``open``.
     """
 
     def __init__(

@@ -15,7 +15,8 @@ def calendar_faces() -> dict[str, Face]:
     start = text("when it begins: 2026-03-31T10:00:00+02:00, or 2026-03-31 for a whole day")
     end = text("when it ends, written like its beginning; the day after the last for whole days")
     guests = texts("mail addresses of those who are invited; they get a message")
-    said = {"title": content, "location": content, "description": content, "version": inner}
+    which = dict.fromkeys(("calendar", "id", "source", "path"), Role.ITEM)
+    said = {**which, "title": content, "location": content, "description": content, "version": inner}
     given = {"id": estate, "uid": estate, "version": estate}
     return {
         "calendar.list": Face(
@@ -23,7 +24,8 @@ def calendar_faces() -> dict[str, Face]:
             schema("", calendar=calendar, source=text("instead: the name of one of the job's folders"),
                    path=text("with `source`: the ICS file inside it"),
                    first=text("the first day, such as 2026-03-01"), last=text("the last day")),
-            {"first": inner, "last": inner}, {"more": estate, "unreadable": estate, "events.*.version": estate},
+            {**which, "first": inner, "last": inner},
+            {"more": estate, "unreadable": estate, "events.*.version": estate},
             ("calendar", "appointment", "meeting", "event", "schedule", "free", "list"),
         ),
         "calendar.create": Face(
@@ -31,12 +33,13 @@ def calendar_faces() -> dict[str, Face]:
             schema("calendar title start end", calendar=calendar, title=title, start=start, end=end, location=place,
                    description=words, attendees=guests),
             said, given, ("create", "add", "schedule", "book", "plan", "invite", "meeting", "appointment", "event"),
+            audience="attendees",
         ),
         "calendar.change": Face(
             "Change an event; what is left out stays as it is.",
             schema("calendar id version", calendar=calendar, id=identifier, version=version, title=title, start=start,
                    end=end, location=place, description=words, attendees=guests),
-            said, given, ("change", "move", "reschedule", "update", "invite"),
+            said, given, ("change", "move", "reschedule", "update", "invite"), audience="attendees",
         ),
         "calendar.cancel": Face(
             "Take an event out of a calendar. Servers tell those who were invited.",

@@ -351,44 +351,47 @@ def _faces() -> dict[str, Face]:
     contents = text("the text of the file")
     digest = text("the digest that files.read gave of the file as it is now")
     inner, content, estate = Role.INNER, Role.CONTENT, Integrity.ESTATE
+    which = {"source": Role.ITEM, "folder": Role.ITEM, "path": Role.ITEM, "to": Role.ITEM}
     facts = {"digest": estate, "size": estate, "next_offset": estate}
     return {
         "files.list": Face(
             "List the files in a folder, with size and the time of the last change.",
             schema("source", source=source, folder=text("only what lies in this folder; leave it out for all")),
+            which,
             written_by={"more": estate, "files.*.size": estate, "files.*.modified_s": estate}, words=("list", "show"),
         ),
         "files.read": Face(
             "Read a text file as it is now. A long file comes in parts: go on at next_offset.",
             schema("source path", source=source, path=path,
                    offset=number("the character to begin at; 0 at first", 0, 1 << 31)),
-            {"offset": inner}, facts, words=("read", "open", "look"),
+            {**which, "offset": inner}, facts, words=("read", "open", "look"),
         ),
         "files.search": Face(
             "Find the lines that hold a text, in all text files of a folder, without regard to case.",
             schema("source text", source=source, text=text("what to look for")),
-            {"text": inner}, {"truncated": estate, "lines.*.line": estate}, words=("search", "find", "look"),
+            {**which, "text": inner}, {"truncated": estate, "lines.*.line": estate}, words=("search", "find", "look"),
         ),
         "files.write": Face(
             "Write a text file: a new one, or in place of one that was read; what was there is kept.",
             schema("source path text", source=source, path=path, text=contents,
                    replaces=text("for a file that is there: the digest that files.read gave; else leave it out")),
-            {"text": content, "replaces": inner}, words=("write", "save", "note", "create", "update", "change"),
+            {**which, "text": content, "replaces": inner},
+            words=("write", "save", "note", "create", "update", "change"),
         ),
         "files.append": Face(
             "Add text at the end of a file; one that is not there is made.",
             schema("source path text", source=source, path=path, text=contents),
-            {"text": content}, words=("append", "add", "note", "log"),
+            {**which, "text": content}, words=("append", "add", "note", "log"),
         ),
         "files.move": Face(
             "Give a file another name or folder. Nothing is overwritten.",
             schema("source path to", source=source, path=path, to=text("its new path inside the same folder")),
-            words=("move", "rename", "file"),
+            which, words=("move", "rename", "file"),
         ),
         "files.delete": Face(
             "Delete a file. It is kept and can be taken back.",
             schema("source path replaces", source=source, path=path, replaces=digest),
-            {"replaces": inner}, words=("delete", "remove"),
+            {**which, "replaces": inner}, words=("delete", "remove"),
         ),
     }  # fmt: skip
 

@@ -149,6 +149,7 @@ def _day(written: str) -> str:
 
 def _faces(server: str) -> dict[str, Face]:
     inner, estate = Role.INNER, Integrity.ESTATE
+    which = {"server": Role.ITEM, "folder": Role.ITEM, "id": Role.ITEM}
     where = {
         "server": text(f"the mailbox's server{f'; {server} where it is left out' if server else ''}"),
         "folder": text("the folder of the mailbox; INBOX where it is left out"),
@@ -162,20 +163,21 @@ def _faces(server: str) -> dict[str, Face]:
         "mail.list": Face(
             "List the newest mails of a folder: from whom, about what, when. Read one with mail.read.",
             schema(needed.strip(), **where, since=since, limit=limit),
-            {"since": inner, "limit": inner}, listed, ("read", "check", "mail", "inbox", "list"),
+            {**which, "since": inner, "limit": inner}, listed, ("read", "check", "mail", "inbox", "list"),
         ),
         "mail.search": Face(
             "Find mails of a folder that hold a text, or are from somebody, the newest first.",
             schema(needed.strip(), **where, text=text("what the mail must hold"), sender=text("whom it must be from"),
                    since=since, limit=limit),
-            {"since": inner, "limit": inner, "text": inner, "sender": inner}, listed, ("search", "find", "mail"),
+            {**which, "since": inner, "limit": inner, "text": inner, "sender": inner}, listed,
+            ("search", "find", "mail"),
         ),
         "mail.read": Face(
             "Read one mail as text, with the names of what is attached. What a mail hides is left out. A long "
             "one comes in parts: go on at next_offset.",
             schema(f"{needed}id", **where, id=number("the id that mail.list or mail.search gave", 1, 1 << 32),
                    offset=number("the character to begin at; 0 at first", 0, 1 << 31)),
-            {"offset": inner},
+            {**which, "offset": inner},
             {**facts, "next_offset": estate, "attachments.*.size": estate, "hidden_elements": estate,
              "hidden_characters": estate},
             ("read", "open", "mail"),

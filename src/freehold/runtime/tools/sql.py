@@ -91,6 +91,7 @@ FACE: Final = Face(
            path=text("the database file inside that folder"),
            query=text("one SELECT, with ? for each value"), values=texts("the values for the question marks"),
            limit=number("how many rows at most", 1, 500)),
-    {"query": Role.INNER, "values": Role.INNER, "limit": Role.INNER}, {"truncated": Integrity.ESTATE},
+    {"source": Role.ITEM, "path": Role.ITEM, "query": Role.INNER, "values": Role.INNER, "limit": Role.INNER},
+    {"truncated": Integrity.ESTATE},
     ("query", "look", "count", "sum", "database"),
 )  # fmt: skip
