@@ -71,16 +71,14 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     broadcast = Broadcast()
     outbox = Outbox(kernel.rooms, estate.outbox)
     pins = Pins(kernel.rooms)
-    cells = Cells(pools.level, hidden=(estate.folder,))
     models = Models()
     models.load(kernel.rooms.store)
     bound = (secrets.bindings, secrets.brokered)
     servers, speakers, foreign = _elsewhere(estate, kernel, pools, couriers, secrets, broadcast)
     kits: list[Kit | LiveKit] = [
         ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound),
-        *built_in(kernel.rooms, pins, cells, secrets.bound),
-        foreign,
-    ]
+        *built_in(kernel.rooms, pins, Cells(pools.level, hidden=(estate.folder,)), secrets.bound), foreign,
+    ]  # fmt: skip
     tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)
     house = _house(estate, kernel, pools, (tools, pins), broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
