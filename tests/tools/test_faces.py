@@ -10,7 +10,7 @@ from tests.tools.conftest import Desk
 SHOWN = (
     "files.list", "files.read", "files.search", "files.write", "files.append", "files.move", "files.delete",
     "page.read", "http.request", "mail.send", "calendar.list", "calendar.create", "calendar.change", "calendar.cancel",
-    "sql.query",
+    "sql.query", "shell.run",
 )  # fmt: skip
 DOCS = Path(__file__).parents[2] / "docs" / "tools.md"
 

@@ -77,7 +77,7 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     servers, speakers, foreign = _elsewhere(estate, kernel, pools, couriers, secrets, broadcast)
     kits: list[Kit | LiveKit] = [
         ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound),
-        *built_in(kernel.rooms, pins, Cells(pools.level, hidden=(estate.folder,)), secrets.bound), foreign,
+        *built_in(kernel.rooms, pins, _cells(estate, pools), secrets.bound), foreign,
     ]  # fmt: skip
     tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)
     house = _house(estate, kernel, pools, (tools, pins), broadcast)
@@ -138,6 +138,10 @@ def _elsewhere(
         speakers,
         Foreign(rooms.settings, servers, speakers, rooms.ledger.commit, broadcast.publish),
     )
+
+
+def _cells(estate: Estate, pools: Pools) -> Cells:
+    return Cells(pools.level, estate.folder / "workspaces" / ".cells", hidden=(estate.folder,))
 
 
 class _Policies:

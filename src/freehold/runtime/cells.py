@@ -6,8 +6,10 @@ what it prints is bounded.
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -40,13 +42,22 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Cells:
-    """Starts programs in cells. ``level`` says how thick the walls of a job are; ``hidden`` is what none may see."""
+    """Starts programs in cells. ``level`` says how thick the walls of a job are; ``folder`` is where those
+    that write get a folder each, ``hidden`` what none may see.
+    """
 
     def __init__(
-        self, level: Callable[[Job], Awaitable[Level]], *, hidden: tuple[Path, ...] = (), most: int = 4
+        self,
+        level: Callable[[Job], Awaitable[Level]],
+        folder: Path,
+        *,
+        hidden: tuple[Path, ...] = (),
+        most: int = 4,
     ) -> None:
         self._level = level
-        self._hidden = tuple(str(folder) for folder in hidden)
+        self._folder = folder
+        self._hidden = tuple(str(one) for one in hidden)
+        self._numbers = itertools.count(1)
         self._places = asyncio.Semaphore(most)
 
     async def level(self, job: Job) -> Level:
@@ -76,13 +87,20 @@ class Cells:
 
     async def run(
         self, job: Job, argv: Sequence[str], given: bytes, *, timeout_s: float, most: int,
-        limits: Limits = _LIMITS,
+        own_folder: bool = False,
     ) -> Ended:  # fmt: skip
-        """Run a program to its end. Raises Unavailable, Refused."""
+        """Run a program to its end, where asked in an empty folder of its own. Raises Unavailable, Refused."""
         level = await self._level(job)
-        profile = Profile(level, (), "", self._hidden, limits)
+        room = self._folder / f"{os.getpid()}-{next(self._numbers)}" if own_folder else None
+        profile = Profile(level, (), str(room or ""), self._hidden, _LIMITS)
         async with self._places:
-            return await self._run(enter_command(profile, argv), given, timeout_s, most)
+            try:
+                if room is not None:
+                    _make_room(room)
+                return await self._run(enter_command(profile, argv), given, timeout_s, most)
+            finally:
+                if room is not None:
+                    await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
 
     async def _run(self, command: list[str], given: bytes, timeout_s: float, most: int) -> Ended:
         source = as_descriptor(given)
@@ -120,6 +138,16 @@ class Cells:
             task.result() if task.done() else (b"", True) for task in reading
         )
         return Ended(None if late else process.returncode, out, errors, more or more_errors)
+
+
+def _make_room(room: Path) -> None:
+    """Make the folder in which a cell gets one of its own; its user has to walk through."""
+    try:
+        room.mkdir(mode=0o711, parents=True)
+        for one in (room, room.parent):
+            one.chmod(0o711)
+    except OSError as error:
+        raise Unavailable(f"No cell can be made: {error.strerror}.") from error
 
 
 async def _bounded(stream: asyncio.StreamReader, most: int) -> tuple[bytes, bool]:

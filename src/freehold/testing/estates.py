@@ -137,7 +137,7 @@ class ThrowawayEstate:
         tell = lambda run, event: self.events.append((run, event))  # noqa: E731
         bound = None if self.bound is None else self.bound(rooms)
         kits = [ModelKit(self.models, rooms.settings, self.couriers, tell), *self.kits(self)]
-        kits += built_in(rooms, pins, Cells(self._walls), bound)
+        kits += built_in(rooms, pins, Cells(self._walls, folder / "workspaces" / ".cells"), bound)
         tools = Toolbox(rooms, self.couriers, pins, self.outbox, bound, kits)
         self.house = house = House(
             rooms, self.gate, self._take, tools, pins, Records(rooms), folder,
