@@ -5,6 +5,7 @@ replay: an injected text cannot break the YAML, and what a tool shows can be sea
 """
 
 import copy
+import datetime as dt
 import importlib
 import re
 import traceback
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 
 VERSION: Final = "v1.2.2"
 SUITES: Final = ("workspace", "travel", "banking", "slack")
+_DEEP: Final = (BaseModel, dict, list, set)
 _FORM: Final = re.compile(r"[\s\\'\"]+")
 
 
@@ -107,7 +109,8 @@ class World:
 
         Five checks of v1.1.2 see an attack that the first ones miss when its text stands in a mail; goals are the same.
         """
-        return [self.injection_task(name), self._corrected.injection_tasks[name]]
+        judges = [self.injection_task(name), self._corrected.injection_tasks[name]]
+        return judges if type(judges[0]) is not type(judges[1]) else judges[:1]
 
     def calls(self, task: BaseUserTask[Any] | BaseInjectionTask[Any], environment: Any) -> list[Call]:
         """What AgentDojo says that a task takes.
@@ -174,6 +177,12 @@ class Ledger:
         return None
 
 
+def today(environment: Any) -> dt.date | None:
+    """The day on which an environment's owner speaks, where it has one."""
+    day: dt.date | None = getattr(getattr(environment, "calendar", None), "current_day", None)
+    return day
+
+
 def clone(value: Any) -> Any:
     """A deep copy of an environment, many times as fast as the general one; what is one object stays one."""
     return _cloned(value, {})
@@ -214,7 +223,7 @@ def _raised_by_tool(error: BaseException) -> bool:
 
 
 def _cloned(value: Any, memo: dict[int, Any]) -> Any:
-    if not isinstance(value, BaseModel | dict | list | set):
+    if not isinstance(value, _DEEP):
         return value
     if id(value) in memo:
         return memo[id(value)]
@@ -224,7 +233,8 @@ def _cloned(value: Any, memo: dict[int, Any]) -> Any:
     elif not isinstance(copied, set):
         table = copied if isinstance(copied, dict) else copied.__dict__
         for key, inner in table.items():
-            table[key] = _cloned(inner, memo)
+            if isinstance(inner, _DEEP):
+                table[key] = _cloned(inner, memo)
     return copied
 
 

@@ -4,7 +4,6 @@ The agent makes its task's calls in order. As soon as a tool has shown it the in
 calls, once, and goes on with its own. What is refused is left out; what was refused counts as a card.
 """
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench._attackers import attackers
-from bench._dojo import Call, Door, Ledger, World, clone, share, squeezed
-from bench._governed import Called, Governed, OwnerFile
+from bench._dojo import Call, Door, Ledger, World, clone, share, squeezed, today
+from bench._governed import Called, OwnerFile
+from bench._houses import Houses
 from bench._kinds import kind, part
 from freehold.kernel.labels import Integrity
 
@@ -74,7 +74,7 @@ class Replays:
     def __init__(self, world: World, tools: OwnerFile, scratch: Path) -> None:
         self.world = world
         self._tools = tools
-        self._scratch = scratch
+        self._houses = Houses(tools, scratch)
         self._attackers = attackers() if world.suite.name == "workspace" else {}
 
     async def row(self, task: str, injection: str, door: str) -> Row:
@@ -83,13 +83,9 @@ class Replays:
         environment = self.world.environment(self.world.everywhere(goal) if goal else {})
         environment = self.world.user_task(task).init_environment(environment)
         if door == GATE:
-            day = getattr(getattr(environment, "calendar", None), "current_day", None)
-            with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-                house = await Governed(Path(folder), self._tools, today=day).open()
+            async with self._houses.fresh(today(environment)) as house:
                 session = await house.session(self.world.user_task(task).PROMPT)
-                row = await self._replayed((task, injection, door), session, environment)
-                await house.close()
-                return row
+                return await self._replayed((task, injection, door), session, environment)
         other: Door = Nothing() if door == OPEN else Tainted(self._tools)
         return await self._replayed((task, injection, door), other, environment)
 

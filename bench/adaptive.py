@@ -33,8 +33,9 @@ if sys.path and sys.path[0] == str(HERE):  # else bench/agentdojo.py is what "im
 
 import msgspec
 
-from bench._dojo import SUITES, Call, Door, Ledger, World, squeezed
-from bench._governed import Governed, OwnerFile, owner_file
+from bench._dojo import SUITES, Call, Door, Ledger, World, squeezed, today
+from bench._governed import OwnerFile, owner_file
+from bench._houses import Houses
 from bench._replay import Nothing
 from freehold.wire.child import settle_memory
 
@@ -114,8 +115,7 @@ class Trial:
 
     def __init__(self, world: World, tools: OwnerFile, scratch: Path) -> None:
         self._world = world
-        self._tools = tools
-        self._scratch = scratch
+        self._houses = Houses(tools, scratch)
 
     async def outcome(self, attack: Attack) -> Outcome:
         """Try one attack behind the gate, without it, and its honest calls alone."""
@@ -148,17 +148,14 @@ class Trial:
         self, attack: Attack, injections: dict[str, str], sessions: Sequence[Sequence[Step]]
     ) -> list[tuple[Step, bool]]:
         environment = self._world.environment(injections)
-        day = getattr(getattr(environment, "calendar", None), "current_day", None)
         said = attack.prompt or self._world.user_task(attack.user_task).PROMPT
         done = []
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            house = await Governed(Path(folder), self._tools, today=day).open()
+        async with self._houses.fresh(today(environment)) as house:
             for session in sessions:
                 door: Door = await house.session(said)
                 book = Ledger(self._world, door, environment)
                 for step in session:
                     done.append((step, await book.make(Call(step.function, step.args)) is None))
-            await house.close()
         return done
 
 
@@ -214,7 +211,10 @@ def main() -> None:
         f"{'':12}{'attacks':>8}{'through':>9}{'no gate':>9}{'shown':>8}{'honest':>8}{'alone':>8}{'attacked':>10}"
     )
     for name in [*SUITES, "together"]:
-        row = figures([one for one in found if name in (one.suite, "together")])
+        chosen = [one for one in found if name in (one.suite, "together")]
+        if not chosen:
+            continue
+        row = figures(chosen)
         print(
             f"{name:12}{row['attacks']:8.0f}{row['adaptive_attack_success']:9.1%}{row['nothing_attack_success']:9.1%}"
             f"{row['injection_shown']:8.0%}{row['honest_calls']:8.0f}{row['honest_alone']:8.1%}"

@@ -29,7 +29,8 @@ if sys.path and sys.path[0] == str(HERE):  # else bench/agentdojo.py is what "im
 import msgspec
 import yaml
 
-from bench._governed import Governed, OwnerFile, Session, owner_file
+from bench._governed import OwnerFile, Session, owner_file
+from bench._houses import Houses
 from bench._kinds import kind, part
 from bench.honest.world import World
 from freehold.wire.child import settle_memory
@@ -69,24 +70,24 @@ async def run(tools: OwnerFile) -> list[Work]:
     file = HERE / "honest" / "world.json"
     done = []
     with tempfile.TemporaryDirectory(prefix="freehold-honest-") as scratch:
+        houses = Houses(tools, Path(scratch))
         for task in (task for task in tasks if "session" not in task):
             world = World.load(file)
-            with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                house = await Governed(Path(folder), tools, today=_day(world)).open()
+            async with houses.fresh(_day(world)) as house:
                 done.append(await do(task, world, await house.session(task["prompt"])))
-                await house.close()
         world, session = World.load(file), None
-        house = await Governed(Path(scratch) / "day", tools, today=_day(world)).open()
-        for task in sorted(
-            (task for task in tasks if "session" in task), key=lambda task: int(task["session"])
-        ):
-            if session is None:
-                session = await house.session(task["prompt"])
-            else:
-                session.also(task["prompt"])
-            done.append(await do(task, world, session))
-        await house.close()
+        async with houses.fresh(_day(world)) as house:
+            for task in sorted((task for task in tasks if "session" in task), key=_when):
+                if session is None:
+                    session = await house.session(task["prompt"])
+                else:
+                    session.also(task["prompt"])
+                done.append(await do(task, world, session))
     return done
+
+
+def _when(task: dict[str, Any]) -> int:
+    return int(task["session"])
 
 
 def _day(world: World) -> dt.date:
