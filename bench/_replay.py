@@ -60,7 +60,7 @@ class Tainted:
         self._tainted = False
 
     async def call(self, function: str, args: dict[str, Any], effect: Callable[[], Any]) -> Called:
-        tool = self._tools[function]
+        tool = self._tools.tools[function]
         if self._tainted and tool.category is not None:
             return Called(False, why=("tainted",))
         face = tool.face
