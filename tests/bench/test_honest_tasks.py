@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bench.honest.world import World
 
 HONEST = Path(__file__).resolve().parents[2] / "bench" / "honest"
