@@ -18,7 +18,7 @@ def looks_up(args: dict[str, Any], blob: bytes | None) -> Any:
 
 def test_a_scripted_loop_calls_its_tools_and_answers() -> None:
     loop = Loop(
-        scripted([calls(("look_up", {"what": "rain"})), calls(("look_up", {"what": "sun"})), says("Both.")]),
+        scripted([calls(("look.up", {"what": "rain"})), calls(("look.up", {"what": "sun"})), says("Both.")]),
         {"look.up": looks_up},
     )
     result = loop.run("What is the weather?")
@@ -33,7 +33,7 @@ def test_a_scripted_loop_calls_its_tools_and_answers() -> None:
 
 
 def test_the_model_is_told_its_goal_its_place_and_what_its_tools_gave_as_data() -> None:
-    loop = Loop(scripted([calls(("look_up", {"what": "rain"})), says("Wet.")]), {"look.up": looks_up})
+    loop = Loop(scripted([calls(("look.up", {"what": "rain"})), says("Wet.")]), {"look.up": looks_up})
     loop.run("What is the weather?")
     system, goal, said, given = loop.asked[1]["messages"]
     assert "ada" in system["content"]
@@ -59,7 +59,7 @@ def test_a_result_cannot_close_its_fence() -> None:
 def test_two_lives_of_a_loop_say_the_same() -> None:
     def once() -> list[dict[str, Any]]:
         loop = Loop(
-            scripted([calls(("look_up", {"what": "a"}), ("look_up", {"what": "b"})), says("Done.")]),
+            scripted([calls(("look.up", {"what": "a"}), ("look.up", {"what": "b"})), says("Done.")]),
             {"look.up": looks_up},
         )
         loop.run()
@@ -87,8 +87,8 @@ def test_a_tool_that_is_not_there_and_arguments_that_are_not_json_are_told_back(
         scripted(
             [
                 calls(("nix", {})),
-                calls(("look_up", "{not json")),
-                calls(("look_up", '{"a": 1.5}')),
+                calls(("look.up", "{not json")),
+                calls(("look.up", '{"a": 1.5}')),
                 says("Well."),
             ]
         ),
@@ -110,12 +110,12 @@ def test_the_owner_is_asked_with_what_was_tried() -> None:
         return "Paris"
 
     loop = Loop(
-        scripted([calls(("look_up", {})), calls(("ask_owner", {"question": "Which city?"})), says("Paris.")]),
+        scripted([calls(("look.up", {})), calls(("ask_owner", {"question": "Which city?"})), says("Paris.")]),
         {"look.up": looks_up, "question.ask": ask},
     )
     loop.run()
     (question,) = asked
-    assert question["text"] == "Which city?\n\nWhat was tried so far: look_up (1), ask_owner (1)."
+    assert question["text"] == "Which city?\n\nWhat was tried so far: look.up (1), ask_owner (1)."
     assert "Paris" in loop.asked[2]["messages"][-1]["content"]
 
 
@@ -125,7 +125,7 @@ def endlessly(make: Any) -> Any:
 
 
 def always_new(number: int) -> Reply:
-    return calls(("look_up", {"what": str(number)}))
+    return calls(("look.up", {"what": str(number)}))
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def always_new(number: int) -> Reply:
         (always_new, {"tool_calls": 4}, 5, 4, "it made 4 tool calls"),
         (always_new, {"tokens": 300}, 3, 3, "it used 360 tokens"),
         (always_new, {"money_micro": 20}, 3, 3, "it spent 0.000021"),
-        (lambda n: calls(("look_up", {"what": "x"})), {"repeats": 2, "idle_turns": 9}, 3, 2, "look_up 3 times"),
-        (lambda n: calls(("look_up", {"what": "x", "n": n})), {"idle_turns": 3}, 4, 4, "3 turns in a row"),
+        (lambda n: calls(("look.up", {"what": "x"})), {"repeats": 2, "idle_turns": 9}, 3, 2, "look.up 3 times"),
+        (lambda n: calls(("look.up", {"what": "x", "n": n})), {"idle_turns": 3}, 4, 4, "3 turns in a row"),
         (lambda n: calls(("nix", {"n": n})), {"idle_turns": 3}, 3, 0, "3 turns in a row"),
         (lambda n: calls(("subtask", {"goal": str(n)})), {"subtasks": 2, "depth": 9}, 3, 0, "2 subtasks"),
     ],
@@ -156,7 +156,7 @@ def test_a_subtask_has_a_conversation_of_its_own_and_counts_against_the_same_cap
     loop = Loop(
         scripted([
             calls(("subtask", {"goal": "Find the rain."})),
-            calls(("look_up", {"what": "rain"})),
+            calls(("look.up", {"what": "rain"})),
             says("It rains."),
             says("Take an umbrella."),
         ]),
@@ -217,7 +217,7 @@ def test_a_context_that_fills_up_is_made_smaller_by_the_rules_and_each_time_is_a
         return f"{args['what']} " * 300
 
     loop = Loop(
-        scripted([*(calls(("look_up", {"what": f"word{number}"})) for number in range(14)), says("Done.")]),
+        scripted([*(calls(("look.up", {"what": f"word{number}"})) for number in range(14)), says("Done.")]),
         {"look.up": long},
     )
     loop.run(context_tokens=8_000, max_tokens=500)

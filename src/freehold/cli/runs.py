@@ -207,6 +207,29 @@ def undo(
     )
 
 
+@verb(app, "replay")
+def replay(desk: Desk, name: Run) -> None:
+    """Run a recorded run again with every action answered from the journal and none done; say where it differs."""
+    value = desk.client().call("runs.replay", {"name": name}, wait_s=None)
+    desk.show(value, _replay_words)
+    if value["verdict"] != "same":
+        raise typer.Exit(1)
+
+
+def _replay_words(value: dict[str, Any]) -> str:
+    rows: list[tuple[object, ...]] = []
+    said = []
+    for step in value["steps"]:
+        rows.append((step["node"], step["item"], step["outcome"], step["actions"], step["recorded"][:16]))
+        if step["why"]:
+            at = f", at its action {step['ordinal']}" if step["ordinal"] else ""
+            said.append(words.wrapped(f"{step['node']}{at}: {step['why']}", "  "))
+    table = words.table(("step", "item", "result", "actions", "digest"), rows, "Nothing was recorded.")
+    same = value["verdict"] == "same"
+    verdict = "Every result is the same, byte by byte." if same else "It is not the same."
+    return "\n".join([table, *said, f"{verdict} Nothing was done."])
+
+
 def _diff_words(found: list[dict[str, Any]]) -> str:
     if not found:
         return "The run left no files."

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 app: typer.Typer = noun("Watch")
 
 _WORDS: Final = {"parked": "waiting for you", "pending": "to come"}
+_SHOWN: Final = 400
+"""How much of what a model says stays on the board."""
 _STATES: Final = ("done", "running", "parked", "failed", "skipped", "pending")
 
 
@@ -42,14 +44,43 @@ def follow(desk: Desk, run: str) -> dict[str, Any]:
             client.call("runs.watch", args, lambda e: print(json.dumps(e), flush=True), wait_s=None) or {}
         )
     if not sys.stdout.isatty():
-        return dict(client.call("runs.watch", args, _print_line, wait_s=None) or {})
+        spoken = Spoken()
+
+        def take(event: dict[str, Any]) -> None:
+            for text in [*spoken.take(event), line(event)]:
+                if text:
+                    print(text, flush=True)
+
+        return dict(client.call("runs.watch", args, take, wait_s=None) or {})
     return _live(client, args)
 
 
-def _print_line(event: dict[str, Any]) -> None:
-    text = line(event)
-    if text:
-        print(text, flush=True)
+class Spoken:
+    """What models are saying, put together line by line out of the pieces in which it comes."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str, int], str] = {}
+
+    def take(self, event: dict[str, Any]) -> list[str]:
+        """Return the lines that an event completes: whole ones of a text, the rest once something else happens."""
+        place = (str(event.get("run", "")), str(event.get("node", "")), int(event.get("item") or 0))
+        if event.get("event") == "text":
+            whole, _, rest = f"{self._said.get(place, '')}{event['text']}".rpartition("\n")
+            self._said[place] = rest
+            return [_said_line(place, text) for text in whole.split("\n") if text.strip()]
+        ended = event.get("event") in ("ended", "halted")
+        done = [at for at in self._said if (at[0] == place[0] if ended else at == place)]
+        left = [(at, self._said.pop(at)) for at in done]
+        return [_said_line(at, text) for at, text in left if text.strip()]
+
+
+def _said_line(place: tuple[str, str, int], text: str) -> str:
+    return f"{short(place[0])}  {place[1]} says: {visible(text).strip()}"
+
+
+def visible(text: str) -> str:
+    """Return a model's words as a line that cannot move the cursor or turn its direction."""
+    return "".join(one if one.isprintable() else f"⟨U+{ord(one):04X}⟩" for one in text)
 
 
 def line(event: dict[str, Any]) -> str:
@@ -92,18 +123,31 @@ class _Board:
                 **event,
                 "nodes": nodes,
                 "text": {},
+                "said": {},
                 "cards": set(event.get("cards", [])),
             }
             return
         run = self.runs.setdefault(
             event["run"],
-            {"id": event["run"], "job": "", "state": "running", "nodes": {}, "text": {}, "cards": set()},
+            {
+                "id": event["run"],
+                "job": "",
+                "state": "running",
+                "nodes": {},
+                "text": {},
+                "said": {},
+                "cards": set(),
+            },
         )
         kind = event.get("event")
         if kind == "node":
             run["nodes"][event["node"]] = {**run["nodes"].get(event["node"], {}), **event}
         elif kind == "progress":
             run["text"][event["node"]] = f"{event['done']}/{event['total']} {event['text']}"
+            run["said"].pop(event["node"], None)
+        elif kind == "text":
+            node = event["node"]
+            run["said"][node] = f"{run['said'].get(node, '')}{event['text']}"[-_SHOWN:]
         elif kind == "card":
             run["cards"].add(event["card"])
         elif kind in ("ended", "halted"):
@@ -120,6 +164,8 @@ class _Board:
             )
             for name, node in run["nodes"].items():
                 branch.add(_node_line(name, node, run["text"].get(name, "")))
+            for name, said in run["said"].items():
+                branch.add(Text(f"{name} says: {visible(' '.join(said.split()))}", style="italic dim"))
             for card in sorted(run["cards"]) if run["state"] not in ("done", "failed", "cancelled") else ():
                 branch.add(Text(f"waits for you: freehold inbox  (card {short(card)})", style="yellow"))
         return root

@@ -14,6 +14,7 @@ from freehold.control.verbs.desk import Broadcast, Desk
 from freehold.control.verbs.joblist import JobList
 from freehold.control.verbs.people import PeopleVerbs
 from freehold.control.verbs.records import RecordVerbs
+from freehold.control.verbs.replays import ReplayVerbs
 from freehold.control.verbs.secrets import SecretVerbs
 from freehold.control.verbs.tools import ToolVerbs
 from freehold.control.verbs.work import WorkVerbs
@@ -189,6 +190,7 @@ def verbs(desk: Desk, forgetting: Forgetting, secrets: SecretVerbs, outside: Out
     handlers.add_all(PeopleVerbs(desk, outside).table())
     handlers.add_all(CardVerbs(desk).table())
     handlers.add_all(RecordVerbs(desk, forgetting).table())
+    handlers.add_all(ReplayVerbs(desk).table())
     return handlers
 
 

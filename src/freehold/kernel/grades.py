@@ -18,6 +18,7 @@ class Category(enum.StrEnum):
     DELETE = "delete"
     RUN_CODE = "run_code"
     SHARE = "share"
+    PLAN = "plan"
 
 
 class Grade(enum.IntEnum):

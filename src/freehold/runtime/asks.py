@@ -17,7 +17,9 @@ from freehold.kernel.tools import Intent, Outcome
 from freehold.runtime.abortable import Abortable
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
+from freehold.runtime.passed import Passed
 from freehold.runtime.session import Call, Session
+from freehold.runtime.thinking import LIST
 from freehold.runtime.told import shown
 from freehold.runtime.toolbox import Asker
 from freehold.wire import messages as m
@@ -46,6 +48,7 @@ class Asks:
         self._house = house
         self._scope = scope
         self._job = job
+        self.passed = Passed(house, scope)
         self._trouble = trouble
         self._parked: dict[str, tuple[Session, Call, m.Perform]] = {}
         self._effects = Abortable()
@@ -56,16 +59,24 @@ class Asks:
         """Take to the gate what one read of a runner brought; each answer leaves as soon as it is there."""
         askers: list[Asker] = []
         requests: list[Asked] = []
+        anew: list[tuple[Call, m.Perform]] = []
         for call, message in asked:
             label = session.label(call)
             asker = Asker(
                 self._scope.run, self._job, session.workspace, label, call.tools, call.node, call.item
             )
+            request = self._asked(call, message, asker)
+            told = self.passed.told(request.request) if LIST in call.tools else None
+            if told is not None:
+                self._answer(session, call, message, asker, told)
+                session.answered(call)
+                continue
+            anew.append((call, message))
             askers.append(asker)
-            requests.append(self._asked(call, message, asker))
+            requests.append(request)
 
         def done(number: int, record: Record | None) -> None:
-            call, message = asked[number]
+            call, message = anew[number]
             try:
                 if record is not None and record.code == "refused.frozen":  # the step waits with its run
                     self._trouble(Refused(record.message, remedy=record.remedy, code=record.code))
@@ -87,6 +98,7 @@ class Asks:
         house, job = self._house, self._job
         ordinal = message.ordinal or 1
         tool = house.tools.tool(message.tool, job, message.args)
+        call.asked.add(message.tool)
         if tool is None or not (tool.name in call.tools or tool.name in IN_RUN):
             wrong = Refused(
                 f"The plan does not let step {call.node!r} use {message.tool[:64]!r}.",
@@ -108,6 +120,8 @@ class Asks:
 
     def _answer(self, session: Session, call: Call, message: m.Perform, asker: Asker, record: Record) -> None:
         call.actions.add(record.action)
+        if record.status in ("refused", "proposed") and not record.replayed:
+            self.passed.note(record)
         if record.status == "parked":
             self._park(session, call, message, record.card)
             return

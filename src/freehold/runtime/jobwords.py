@@ -21,6 +21,7 @@ _CATEGORIES: Final = {
     Category.DELETE: "delete",
     Category.RUN_CODE: "run code",
     Category.SHARE: "share with a model or peer",
+    Category.PLAN: "follow a plan that a model made",
 }
 _GRADES: Final = {
     Grade.PROPOSE: "it only proposes",

@@ -31,6 +31,11 @@ class Shelf(Protocol):
         """Return an artifact of a run."""
         ...
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The tools that a plan may name."""
+        ...
+
     def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
         """Return the tool of that name as it is for ``job``; None where there is none."""
         ...

@@ -13,6 +13,7 @@ import msgspec
 
 from freehold.base import BadInput
 from freehold.base.canonical import check, digest, encode
+from freehold.wire.doing import AnyDoing
 
 MAX_NODES: Final = 200
 MAX_FAN_OUT: Final = 100_000
@@ -44,6 +45,12 @@ class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     timeout_s: int | None = None
     cpu_s: int = 60
     concurrency: int | None = None
+    does: AnyDoing | None = None
+
+    @property
+    def started_with(self) -> dict[str, Any]:
+        """The fixed arguments of the step, what the node does among them."""
+        return self.params if self.does is None else {**self.params, "does": msgspec.to_builtins(self.does)}
 
     @property
     def time_limit_s(self) -> int:
@@ -93,10 +100,14 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """What a run pins: the plan as the planner gave it, and the version of the pack that it is for."""
+    """What a run pins: the plan as the planner gave it, and the version of the pack that it is for.
+
+    ``proposed`` says that a model had a part in it.
+    """
 
     plan: msgspec.Raw
     version: str
+    proposed: bool = False
 
 
 def read_plan(
@@ -166,7 +177,7 @@ def _check_node(
     for field, value, low, high in bounds:
         if not low <= value <= high:
             raise _wrong(f"{where}: {field} is {value}; {low} to {high} are possible")
-    check(node.params)
+    check(node.started_with)
 
 
 def order(plan: Plan) -> list[Node]:

@@ -10,19 +10,18 @@ import random
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
-import msgspec
-
 from freehold.base import BadInput, FreeholdError, Internal, Refused, StoreFailed, action_id
 from freehold.kernel.scope import Record, Request, Scope
 from freehold.kernel.tools import Intent, Outcome
 from freehold.runtime.asks import Asks, Parked
+from freehold.runtime.endorsing import endorse
 from freehold.runtime.graph import Graph, ItemState, NodeState
 from freehold.runtime.house import House
 from freehold.runtime.inputs import Inputs, gather, handed_over, width
 from freehold.runtime.job import Job, texts
 from freehold.runtime.mounts import mount_sources
-from freehold.runtime.planning import LOST, PLAN_NODE, ask_planner
-from freehold.runtime.plans import Node, Plan, Planned
+from freehold.runtime.planning import MAX_LOST, PLAN_NODE, Planning
+from freehold.runtime.plans import Node
 from freehold.runtime.runners import Runners
 from freehold.runtime.session import Call, RunnerLost, Session
 from freehold.store.interface import Cost, RunAction
@@ -30,8 +29,6 @@ from freehold.wire import messages as m
 
 MAX_BACKOFF_S: Final = 60.0
 MAX_MESSAGES: Final = 100
-MAX_LOST: Final = 3
-"""How often a step is begun that loses its runner each time."""
 TELL_EVERY_S: Final = 0.05
 _NOTHING: Final = Cost()
 
@@ -56,6 +53,7 @@ class LiveRun:
         self.messages: dict[tuple[str, int], str] = {}
         self.asks = Asks(house, scope, job, self.trouble)
         self.runners = Runners(house, scope.run, job, self.asks.take)
+        self.planning = Planning(house, scope, job, self.asks, self.runners)
         self._ended = ended
         self._waits = waits
         self._over = False
@@ -99,7 +97,12 @@ class LiveRun:
         try:
             if known:
                 self.runners.context.show(self.house.records.shown(self.scope.run))
-            plan = await self._plan()
+                self.asks.passed.restore()
+            done = self._restored.pop(PLAN_NODE, {}).get(0)
+            plan = await self.planning.plan(done, self._on_runner, lambda: self.halted)
+            if plan is None:
+                self._wait_for_people()
+                return
             if plan.mounts:
                 self.runners.mount(*await mount_sources(self.house, self.scope, self.job, plan.mounts))
         except StoreFailed:
@@ -113,24 +116,6 @@ class LiveRun:
         self.graph = Graph(plan)
         self.runners.wanted = plan.runners
         self.pump()
-
-    async def _plan(self) -> Plan:
-        """Return the run's plan: the recorded one, or the planner's, journaled as a step like any other."""
-        house, done = self.house, self._restored.pop(PLAN_NODE, {}).get(0)
-        if done is not None:
-            planned = msgspec.json.decode(house.records.value(done).data, type=Planned)
-            self.runners.version = planned.version
-            return house.read_plan(planned.plan, self.job, None)
-        for _ in range(MAX_LOST):
-            session = await self.runners.get()
-            plan, record = await ask_planner(house, self.scope, self.job, session, self._on_runner)
-            self.runners.version = session.version
-            if plan is not None:
-                return plan
-            if record.code != LOST or self.halted:
-                break
-        message = record.message or "The pack's planner gave no plan."
-        raise Refused(message, remedy=record.remedy, code=record.code or "refused.plan")
 
     # ---- the walk ------------------------------------------------------------------------------------
 
@@ -149,12 +134,18 @@ class LiveRun:
         if graph.settled:
             self._finish(*self._verdict(graph))
             return
-        rests = graph.active == 0 and not self._retries and graph.parked > 0
-        self._waits(self, rests)
-        if rests and not self._rests:
+        if graph.active == 0 and not self._retries and graph.parked > 0:
+            self._wait_for_people()
+        else:
+            self._waits(self, False)
+            self._rests = False
+
+    def _wait_for_people(self) -> None:
+        self._waits(self, True)
+        if not self._rests:
             self.runners.release()
             self.house.publish(self.scope.run, {"event": "waiting", "cards": sorted(self.waiting)})
-        self._rests = rests
+        self._rests = True
 
     def _startable(self, graph: Graph) -> Iterator[tuple[NodeState, int]]:
         """Take steps from the end of the plan first, so that a fan-out is worked off before it widens."""
@@ -236,6 +227,9 @@ class LiveRun:
             inputs = gather(self._sources, self._graph(), state, item)
             call = session.begin(state.node.id, item, inputs.label, frozenset(state.node.tools))
             call.planned = self._planned(state)
+            if state.node.does is not None:
+                read = await endorse(self.house, self.scope.run, self._graph(), state.node, inputs)
+                call.planned |= read
             self._coming, most = self._coming - most, _NOTHING
             record = await self._perform_step(session, call, state, inputs)
             session.finish(call)
@@ -261,7 +255,7 @@ class LiveRun:
         """Return the texts in a node's params: the plan was fixed before anything untrusted was read."""
         found = self._texts.get(state.node.id)
         if found is None:
-            found = self._texts[state.node.id] = frozenset(texts(state.node.params))
+            found = self._texts[state.node.id] = frozenset(texts(state.node.started_with))
         return found
 
     async def _perform_step(self, session: Session, call: Call, state: NodeState, inputs: Inputs) -> Record:
@@ -276,7 +270,7 @@ class LiveRun:
             values = handed_over(session.workspace, call.number, inputs)
             start = m.Start(
                 step=call.number, function=node.step, item=values.item, inputs=values.inputs, attempt=attempt,
-                params=node.params,
+                params=node.started_with,
             )  # fmt: skip
             return self._on_runner(session, call, start, float(node.time_limit_s))
 
@@ -401,7 +395,11 @@ class LiveRun:
         if self.halted:
             return  # whoever lets it go on says so again
         place = self.asks.decided(card)
-        if place is not None and self.graph is not None:
+        if place is not None and self.graph is None and not self.planning.under_way:
+            self._waits(self, False)
+            self._rests = False
+            self.spawn(self.begin(list(self.scope.known.values()), dict(self.waiting)))
+        elif place is not None and self.graph is not None:
             state = self.graph.nodes.get(place[0])
             if state is not None and state.total is not None and state.states[place[1]] == ItemState.PARKED:
                 state.offer(place[1])

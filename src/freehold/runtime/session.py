@@ -66,12 +66,13 @@ class Handle(Protocol):
 class Call:
     """One step (or planning) that a runner was asked for.
 
-    ``label`` is what this step was shown; ``retry`` what the pack said of another attempt when it failed.
+    ``label`` is what this step was shown, ``asked`` the tools that it asked for; ``retry`` what the pack said
+    of another attempt when it failed.
     """
 
     __slots__ = (
-        "actions", "carried", "future", "item", "label", "node", "number", "parked", "performing", "planned", "retry",
-        "tools", "within",
+        "actions", "asked", "carried", "future", "item", "label", "node", "number", "parked", "performing", "planned",
+        "retry", "tools", "within",
     )  # fmt: skip
 
     def __init__(self, number: int, node: str, item: int, label: Label, tools: frozenset[str]) -> None:
@@ -84,6 +85,7 @@ class Call:
         self.tools = tools
         self.future: asyncio.Future[m.Finished | m.Failed] = asyncio.get_running_loop().create_future()
         self.actions: set[str] = set()
+        self.asked: set[str] = set()
         self.performing = 0
         self.parked: set[str] = set()
         self.retry: bool | None = None
@@ -127,7 +129,9 @@ class Session:
     # ---- asking the runner
 
     async def load(self, message: m.Load, timeout_s: float) -> None:
-        """Have the pack imported, or already so while it waited; raises BadInput with its one sentence if it cannot."""
+        """Have the pack imported, or already so while it waited; raises BadInput with its one sentence if it
+        cannot.
+        """
         if self.handle.loads is None:
             self.handle.send(message)
         elif message.workspace:

@@ -19,6 +19,8 @@ from freehold.store.interface import Cost
 
 LIST: Final = "tools.list"
 COMPACT: Final = "context.compact"
+PLANNERS: Final = frozenset({"model.call", LIST, "question.ask"})
+"""All that a planner may ask for; it is told of every tool that the job's rights allow."""
 _ONE: Final = Cost(actions=1)
 _BY: Final = {
     Integrity.OWNER: "your owner",
@@ -39,7 +41,8 @@ class Thinking:
         """Return how their effects are made; the tools to list are those of ``shelf``."""
 
         async def listed(asker: Asker, intent: Intent) -> Outcome:
-            faces = faced(shelf, asker.job, asker.tools)
+            names = shelf.names if asker.tools == PLANNERS else asker.tools
+            faces = faced(shelf, asker.job, names)
             label = Label(max((face.by for face in faces.values()), default=Integrity.ESTATE))
             shown: list[Json] = [_shown(name, faces[name]) for name in sorted(faces)]
             return Outcome("done", encode({"tools": shown}), asker.label.join(label), _ONE)

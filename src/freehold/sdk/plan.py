@@ -8,6 +8,7 @@ import msgspec
 
 from freehold.base import BadInput
 from freehold.sdk.values import plain
+from freehold.wire.doing import AnyDoing
 
 _ID: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
 _IDS: Final = "Use a-z, 0-9, - and _, at most 64."
@@ -36,6 +37,12 @@ class Node(msgspec.Struct, omit_defaults=True, kw_only=True):
     timeout_s: int | None = None
     cpu_s: int | None = None
     concurrency: int | None = None
+    does: AnyDoing | None = None
+
+    @property
+    def started_with(self) -> dict[str, Any]:
+        """The fixed arguments of the step, what the node does among them."""
+        return self.params if self.does is None else {**self.params, "does": msgspec.to_builtins(self.does)}
 
 
 class Plan:
@@ -60,6 +67,7 @@ class Plan:
         each: "str | Node | None" = None,
         tools: Iterable[str] = (),
         params: dict[str, Any] | None = None,
+        does: AnyDoing | None = None,
         **limits: int,
     ) -> Node:
         """Add a step (the function or its name) and return its node, to be named in ``needs`` and ``each``.
@@ -78,6 +86,7 @@ class Plan:
             each=None if each is None else _id_of(each),
             tools=list(tools),
             params=params or {},
+            does=does,
             **limits,
         )
         self.nodes.append(node)
@@ -99,7 +108,7 @@ class Plan:
             for need in _upstream(node):
                 if need not in seen:
                     raise BadInput(f"'{node.id}' needs '{need}', which does not come before it.")
-            plain(node.params, f"The parameters of '{node.id}'")
+            plain(node.started_with, f"The parameters of '{node.id}'")
             seen.add(node.id)
         if self.result not in seen:
             raise BadInput(f"The plan's result is '{self.result}', which is no step of it.")

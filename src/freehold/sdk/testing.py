@@ -131,7 +131,7 @@ class Harness:
         for attempt in range(1, node.retries + 2):
             context = Context(_FakePort(self, node, item), self.workspace, attempt)
             try:
-                return await step.run(context, step.arguments(value, inputs, node.params), threads)
+                return await step.run(context, step.arguments(value, inputs, node.started_with), threads)
             except StepFailed as error:
                 if not error.retry or attempt > node.retries:
                     raise

@@ -1,11 +1,15 @@
 """The assistant as a pack: one step that loops over its goal, or a plan that a model proposed and that is fixed."""
 
-from typing import Final
+from typing import Any, Final
 
 from freehold.packs.assistant.settings import Settings, goal_of, read_settings, system_of
 from freehold.sdk import Context, Job, Pack, Plan
-from freehold.sdk.agent import Thought, think
+from freehold.sdk.agent import Thought, Voice, think
+from freehold.sdk.agent.loop import list_tools
+from freehold.sdk.agent.planner import propose
 from freehold.sdk.agent.tools import OF_THE_LOOP
+from freehold.sdk.agent.walk import carry_out
+from freehold.wire.doing import AnyDoing
 
 pack: Final = Pack("assistant", version="1.0")
 
@@ -21,15 +25,27 @@ async def work(ctx: Context, goal: str, system: str, settings: Settings) -> Thou
     )
 
 
+@pack.step
+async def do(ctx: Context, does: AnyDoing, inputs: dict[str, Any], voice: Voice | None = None) -> Any:
+    """Do what one node of the plan says: one tool call, one value read, one text written."""
+    return await carry_out(ctx, does, inputs, voice or Voice())
+
+
 @pack.planner
-def plan(job: Job) -> Plan:
-    """Return one step that loops."""
+async def plan(ctx: Context, job: Job) -> Plan:
+    """Return one step that loops, or the plan that a model proposes for the goal."""
     settings = read_settings(job)
+    goal, system = goal_of(job, settings), system_of(job)
+    if settings.way == "plan":
+        offered = await list_tools(ctx, settings.tools)
+        return await propose(
+            ctx, goal, system=system, voice=settings.voice, tools=offered, step="do", sources=job.sources
+        )
     made = Plan()
     made.add(
         work,
         tools=tools_of(job, settings),
-        params={"goal": goal_of(job, settings), "system": system_of(job), "settings": job.settings},
+        params={"goal": goal, "system": system, "settings": job.settings},
         timeout_s=WORK_S,
         cpu_s=WORK_CPU_S,
         retries=1,

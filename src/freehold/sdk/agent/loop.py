@@ -23,8 +23,9 @@ from freehold.sdk.errors import ActionFailed, StepFailed
 from freehold.sdk.values import Artifact
 
 MANY: Final = 1_000_000
-TOO_LONG: Final = "context"
-"""What the code of a model call has in it that was not done because it was too long for the model."""
+TOO_LONG: Final = "model.context-too-long"
+"""The code of a model call that was not done because it was too long for the model; its sentence says it too."""
+_TOO_LONG: Final = "too long for the model"
 
 
 class Voice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -211,7 +212,7 @@ class _Loop:
                     remedy=error.remedy, code=error.code,
                 ) from error  # fmt: skip
             except ActionFailed as error:
-                if again and TOO_LONG in error.code:
+                if again and (error.code == TOO_LONG or _TOO_LONG in error.message):
                     self._window.shrink()
                     continue
                 raise StepFailed(

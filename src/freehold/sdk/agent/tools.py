@@ -1,6 +1,5 @@
 """The tools that a model may call: each call is an action of the step; what the gate says comes back as the result."""
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -24,8 +23,6 @@ OF_THE_LOOP: Final = frozenset(
 )
 _TRIES: Final = 1_000_000
 """Arguments that do not fit are told back; caps end that, not a count of Pydantic AI's."""
-_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
-_MAX_NAME: Final = 64
 _ANY: Final = SchemaValidator(schema=core_schema.dict_schema())
 _NO_SPACE: Final = ("refused.budget", "refused.too-often")
 
@@ -89,7 +86,7 @@ class GateToolset(AbstractToolset[Any]):
         self._begin = begin
         self._offered: dict[str, Offered] = {}
         for tool in sorted(offered, key=lambda one: one.name):
-            self._offered[_free(_NAME.sub("_", tool.name)[:_MAX_NAME], self._offered)] = tool
+            self._offered[tool.name] = tool
         self._tools: dict[str, ToolsetTool[Any]] = {}
         for name, one in self._offered.items():
             schema = msgspec.json.decode(one.parameters)
@@ -185,15 +182,6 @@ def _definition(name: str, words: str, schema: Mapping[str, Any], *, alone: bool
 
 def _key(name: str, args: dict[str, Any]) -> str:
     return digest(f"{name}\0{msgspec.json.encode(args, order='sorted').decode()}".encode())
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    """Return a name that no other tool has."""
-    found, number = name, 2
-    while found in taken or found in (ASK_OWNER, SUBTASK):
-        found = f"{name[: _MAX_NAME - 4]}_{number}"
-        number += 1
-    return found
 
 
 def _both(error: FreeholdError) -> str:
