@@ -211,3 +211,28 @@ async def test_a_plan_that_its_owner_declines_ends_the_run(estate: ThrowawayEsta
         assert len(server.calls) == 1
     assert document.state == "failed"
     assert "source.list" not in tools_of(estate, run)
+
+
+async def test_a_number_that_a_reader_read_is_lowered_by_the_house_and_the_journal_says_so(
+    estate: ThrowawayEstate, tmp_path: Path
+) -> None:
+    plan = {"nodes": [
+        {"id": "paper", "does": {"do": "use", "tool": "source.read", "args": {"source": "papers", "path": "a.txt"}}},
+        {"id": "which", "does": {
+            "do": "read", "text": {"$from": "paper", "path": "text"}, "kind": "choice", "question": "Which file?",
+            "choices": ["b.txt", "c.txt"]}},
+        {"id": "next", "does": {
+            "do": "use", "tool": "source.read", "args": {"source": "papers", "path": {"$from": "which"}}}},
+    ]}  # fmt: skip
+    with serve(Scripted([json.dumps(plan), '{"value": "c.txt"}'], by="call")) as server:
+        job = await hire(estate, server, assistant(way="plan", grades={Category.PLAN: Grade.ACT}))
+        document = await estate.run(
+            job, {"papers": papers(tmp_path / "papers", a="See c.", b="no", c="found")}
+        )
+    assert document.state == "done", ended(estate, document)
+    assert estate.result(document)["text"] == "found"
+    notes = [body for body in bodies(estate, document.id, EntryKind.NOTE) if body["t"] == "note:lowered"]
+    (note,) = notes
+    head = note["head"]
+    assert head["name"] == "endorse.choice"
+    assert (head["from"]["i"], head["to"]["i"]) == ("stranger", "estate")

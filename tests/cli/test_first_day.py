@@ -140,6 +140,9 @@ def test_grants_stand_for_a_card_once(owner: Person) -> None:
     done = owner.types("run", "errand", "--wait", "--json").value
     assert done["state"] == "done"
     assert "0 of 1" in owner.does("grants")
+    said = owner.does("runs", "replay", done["id"])
+    assert "Every result is the same, byte by byte. Nothing was done." in said
+    assert len(list((owner.folder / "outbox").rglob("*.eml"))) == 1
 
 
 def test_people_settings_and_rights_change_only_by_a_signature(owner: Person) -> None:

@@ -321,7 +321,7 @@ async def _local(effect: Effect, asker: Asker, intent: Intent) -> Outcome:
     """Make an effect; what is refused here, or cannot be for bad input, has not been done."""
     try:
         return await effect(asker, intent)
-    except (BadInput, Refused) as error:
+    except (BadInput, NotFound, Refused) as error:
         return Outcome("not_done", spent=ONE, message=str(error))
 
 

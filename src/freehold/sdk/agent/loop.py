@@ -71,9 +71,16 @@ async def think(
     offered = await list_tools(ctx, tools)
     loop = _Loop(ctx, voice or Voice(), tally, offered, system)
     answer, found = await loop.run(goal, output)
-    transcript = canonical.encode(loop.messages)
-    kept = await ctx.put_artifact(transcript, "application/json", "transcript.json")
+    kept = await _keep(ctx, canonical.encode(loop.messages))
     return Thought(answer, found, tally.model_calls, tally.tool_calls, tally.tokens, tally.money_micro, kept)
+
+
+async def _keep(ctx: Context, transcript: bytes) -> Artifact | None:
+    """Keep all that was said as an artifact; None where the budget is used up, so that the answer is not lost."""
+    try:
+        return await ctx.put_artifact(transcript, "application/json", "transcript.json")
+    except Refused:
+        return None
 
 
 async def list_tools(ctx: Context, wanted: list[str] | None = None) -> list[Offered]:
