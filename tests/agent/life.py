@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from freehold.runtime.run import LiveRun
 from freehold.testing.estates import OWNER, ThrowawayEstate
 from freehold.testing.processes import until
 from freehold.wire import child
@@ -60,7 +61,7 @@ class RunnerFaults(Faults):
         if label == self._kill:
             for document in self.estate.engine.alive():
                 live = self.estate.engine.live(document.id)
-                for session in live.runners.sessions if live is not None else ():
+                for session in live.runners.sessions if isinstance(live, LiveRun) else ():
                     session.handle.kill()
 
 
