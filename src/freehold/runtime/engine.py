@@ -202,7 +202,9 @@ class Engine:
             settings=settings,
             artifact=lambda address: self._house.tools.artifact(document.id, address),
             policy_digest=document.policy_digest,
-            origins=origins_of(rooms, job) if self._house.packs(job.pack).thinks else None,
+            origins=origins_of(rooms, job)
+            if is_external(job) or self._house.packs(job.pack).thinks
+            else None,
         )
 
     # ---- after a restart -----------------------------------------------------------------------------

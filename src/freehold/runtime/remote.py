@@ -23,6 +23,7 @@ from freehold.runtime.functions import OWN, Function, read_terms
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.thinking import faced
+from freehold.runtime.told import shown
 from freehold.runtime.workspace import read_inside
 from freehold.store.interface import Cost, RunAction
 
@@ -371,6 +372,9 @@ class RemoteRun:
         if record.label is not None and record.status == "done":
             self._context.show(record.label)
         asked.record = self._with_contents(asked, asker, record)
+        said = shown(self.scope, tool, asked.sent, asked.record, asked.contents)
+        if said is not None:
+            self._context.show(said)
         asked.becomes("over")
         if self.scope.refusals >= MAX_REFUSALS:
             self.finish("failed", "This run was stopped: it was refused too often.")
