@@ -22,7 +22,10 @@ budget:
 grades:
   send: ask
   spend: act
+sources:
+  papers: {folder: ../sources/papers}
 may:
+  - source.read: papers
   - mail.send: finance@example.com
   - tool.call: own.look_up
   - tool.call: own.post
@@ -64,6 +67,8 @@ class Owner(Person):
         self.does("settings", "set", "own_domains", '["example.com"]')
         added = self.types("agents", "add", "outsider", "--owner", "anna", "--external", "--json").value
         self.token = str(added["token"])
+        (self.folder / "sources" / "papers").mkdir()
+        (self.folder / "sources" / "papers" / "note.txt").write_text("It is 7.")
         self.writes_job("errands", JOB)
 
     def writes_job(self, name: str, text: str) -> None:

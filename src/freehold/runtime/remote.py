@@ -220,6 +220,10 @@ class RemoteRun:
         """Whether the run has ended."""
         return self._over
 
+    def remember(self, label: Label) -> None:
+        """Let the run begin with what its program was shown before."""
+        self._context.show(label)
+
     def tools(self) -> dict[str, Face]:
         """Return the tools that the program may be shown: with a face, wanted by the job, and allowed at all."""
         return faced(self.house.tools, self.job, self._names())

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from freehold.base import BadInput, FreeholdError, Json
 from freehold.base.canonical import check, decode
@@ -62,8 +62,8 @@ class Api:
         self._sessions = sessions
         self._externals = externals
 
-    def app(self, *more: Route) -> Starlette:
-        """Return the application; ``more`` are routes beside its own."""
+    def app(self, mcp: ASGIApp) -> Starlette:
+        """Return the application; ``mcp`` is what answers at `/mcp`."""
         one = "/v1/sessions/{run}"
         return Starlette(
             routes=[
@@ -76,7 +76,8 @@ class Api:
                 Route(f"{one}/actions", _guarded(self._act), methods=["POST"]),
                 Route(f"{one}/functions", _guarded(self._may), methods=["POST"]),
                 Route(f"{one}/functions/{{number:int}}", _guarded(self._report), methods=["POST"]),
-                *more,
+                Route("/mcp", mcp),
+                Route("/mcp/{job}", mcp),
             ]
         )
 
@@ -85,7 +86,7 @@ class Api:
         return _json(
             {
                 "resource": self._externals.audience, "resource_name": "Freehold",
-                "bearer_methods_supported": ["header"], "authorization_servers": [],
+                "bearer_methods_supported": ["header"],
             }
         )  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import functools
+import importlib
 import socket
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from freehold.base import Unavailable
 from freehold.control.http.app import Api
@@ -28,10 +31,36 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Mcp:
+    """What answers at `/mcp`; the SDK is loaded with the first request, beside the daemon's loop."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._loading = asyncio.Lock()
+        self._mcp: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        async with self._loading:
+            if self._mcp is None:
+                load = functools.partial(importlib.import_module, "freehold.control.http.mcp")
+                module = await asyncio.get_running_loop().run_in_executor(None, load)
+                found = module.Mcp(self._sessions)
+                await found.start()
+                self._mcp = found
+        await self._mcp.serve(scope, receive, send)
+
+    async def stop(self) -> None:
+        """End what is open."""
+        if self._mcp is not None:
+            await self._mcp.stop()
+
+
 class Serving:
     """The way in while it is open."""
 
-    def __init__(self, server: _Server, sessions: Sessions, task: "asyncio.Task[None]") -> None:
+    def __init__(self, server: _Server, sessions: Sessions, mcp: _Mcp, task: "asyncio.Task[None]") -> None:
+        self._mcp = mcp
         self._server = server
         self._sessions = sessions
         self._task = task
@@ -53,18 +82,20 @@ class Serving:
             ) from error
         sessions = Sessions(desk)
         sessions.start()
-        app = Guard(Api(sessions, externals).app(), desk.rooms, externals, Tokens(externals, public))
+        mcp = _Mcp(sessions)
+        app = Guard(Api(sessions, externals).app(mcp), desk.rooms, externals, Tokens(externals, public))
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", server_header=False, date_header=False,
             timeout_graceful_shutdown=1, limit_concurrency=512, ws="none",
         )  # fmt: skip
         server = _Server(config)
         task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
-        return Serving(server, sessions, task)
+        return Serving(server, sessions, mcp, task)
 
     async def close(self) -> None:
         """Stop listening; sessions go on after a restart."""
         self._sessions.stop()
+        await self._mcp.stop()
         self._server.should_exit = True
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(_END_S):

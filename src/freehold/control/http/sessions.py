@@ -19,6 +19,9 @@ from freehold.runtime.remote import RemoteRun
 IDLE_S: Final = 1_800.0
 BEGIN_S: Final = 10.0
 MAX_SESSIONS: Final = 64
+PROGRAM: Final = "program"
+MCP: Final = "mcp"
+TRIGGERS: Final = (PROGRAM, MCP)
 _SWEEP_S: Final = 30.0
 
 
@@ -29,12 +32,14 @@ class Sessions:
         self._desk = desk
         self._lines: dict[str, set[str]] = {}
         self._seen_s: dict[str, float] = {}
+        self._reminded: set[str] = set()
+        self._current = asyncio.Lock()
         self._sweeper: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Look after the sessions that an earlier life of the daemon left open."""
         for document in self._desk.engine.alive():
-            if document.trigger == "program":
+            if document.trigger in TRIGGERS:
                 self._touch(document.id)
 
     # ---- opening and finding -----------------------------------------------------------------------------
@@ -70,15 +75,15 @@ class Sessions:
             remedy="Its owner writes one with `pack: external` and accepts it.",
         )
 
-    async def open(self, agent: str, job_name: str) -> RemoteRun:
+    async def open(self, agent: str, job_name: str, trigger: str = PROGRAM) -> RemoteRun:
         """Open a session: a run of the agent's job. Raises Refused, NotFound or Unavailable."""
         job = self.job_of(agent, job_name)
-        mine = [one for one in self._desk.engine.alive() if one.agent == agent and one.trigger == "program"]
+        mine = [one for one in self._desk.engine.alive() if one.agent == agent and one.trigger in TRIGGERS]
         if len(mine) >= MAX_SESSIONS:
             raise Unavailable(
                 f"The agent {agent} has {MAX_SESSIONS} sessions open.", remedy="Close some, or wait."
             )
-        run = await self._desk.engine.start(job, self._desk.jobs.folders(job), trigger="program")
+        run = await self._desk.engine.start(job, self._desk.jobs.folders(job), trigger=trigger)
         self._touch(run)
         return await self._ready(run)
 
@@ -93,6 +98,25 @@ class Sessions:
             )
         self._touch(run)
         return await self._ready(run)
+
+    async def current(self, agent: str, job_name: str) -> RemoteRun:
+        """Return the session of an agent that speaks MCP, opened where there is none.
+
+        Such an agent remembers what it read in its last session, whatever it says; so its next one begins with that.
+        """
+        async with self._current:
+            job = self.job_of(agent, job_name)
+            wanted = [
+                one for one in self._desk.engine.documents()
+                if (one.agent, one.job, one.trigger) == (agent, job.name, MCP)
+            ]  # fmt: skip
+            alive = [one for one in wanted if one.state in ALIVE and one.job_digest == job.digest]
+            live = await (self.find(agent, alive[-1].id) if alive else self.open(agent, job.name, MCP))
+            before = [one for one in wanted if one.id != live.scope.run]
+            if before and live.scope.run not in self._reminded:
+                live.remember(self._desk.house.records.shown(before[-1].id))
+            self._reminded.add(live.scope.run)
+            return live
 
     async def _ready(self, run: str) -> RemoteRun:
         live = self._desk.engine.live(run)
