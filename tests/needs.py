@@ -1,6 +1,8 @@
 """What a test needs from the machine; what is missing leaves the test out, and the last lines say so."""
 
+import os
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -14,6 +16,15 @@ def program(name: str, *, package: str) -> str:
     if path is None:
         leave_out(f"no {name} (Debian: {package})")
     return path
+
+
+def tool_servers() -> Path:
+    """Where the tool servers lie that others wrote, or the running test is left out for want of them."""
+    folder = Path(os.environ.get("FREEHOLD_TOOL_SERVERS", "~/.cache/freehold-tool-servers")).expanduser()
+    program("node", package="nodejs")
+    if not (folder / "npm" / "node_modules").is_dir() or not (folder / "pypi").is_dir():
+        leave_out("no tool servers (tests/mcp/fetch)")
+    return folder
 
 
 def leave_out(why: str) -> NoReturn:

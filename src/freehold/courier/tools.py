@@ -278,13 +278,14 @@ class Speaker:
 
 
 def _content(schema: str, said: Any) -> dict[str, Any]:
-    """Return a person's answer as the form that the server asked for; raises ValueError."""
+    """Return a person's answer as the form that the server asked for, with its defaults; raises ValueError."""
     fields = json.loads(schema).get("properties", {})
     if len(fields) != 1:
+        left_out = {name: field["default"] for name, field in fields.items() if "default" in field}
         content = json.loads(said) if isinstance(said, str) else said
         if not isinstance(content, dict):
             raise ValueError("the answer is not the form that was asked for")
-        return content
+        return left_out | content
     ((name, field),) = fields.items()
     kind = field.get("type")
     if isinstance(said, dict) and isinstance(said.get("micro"), int):
