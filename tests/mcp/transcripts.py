@@ -175,7 +175,7 @@ def clock(desk: Desk, servers: Path) -> None:
 
 def write(servers: Path, folder: Path) -> None:
     """Write both transcripts."""
-    for name, story in (("mcp-filesystem-npm", files), ("mcp-time-pypi", clock)):
+    for name, story in (("mcp-npm-filesystem", files), ("mcp-pypi-time", clock)):
         with tempfile.TemporaryDirectory(prefix="freehold-") as place:
             desk = Desk(Path(place) / "estate", {str(servers): "servers"})
             desk.founds()

@@ -184,9 +184,10 @@ class Forwarded(httpx2.AsyncBaseTransport):
             raise httpx2.ConnectError("no errand is under way", request=request)
         if request.method == "GET":  # a stream of notifications that nobody has asked for
             return httpx2.Response(405, request=request)
+        self.sent = True  # as long as nobody says that it was not
         answer = await self.line.ask(request.method, str(request.url), headers, body)
-        self.sent = self.sent or answer.sent
         if answer.problem:
+            self.sent = answer.sent
             self._meter.problem = answer.problem
             kind = httpx2.ReadError if answer.sent else httpx2.ConnectError
             raise kind(answer.problem, request=request)

@@ -65,13 +65,14 @@ class Foreign:
         return self._servers.names
 
     def tool(self, name: str, job: Job, args: Mapping[str, Any]) -> Tool | None:
-        """Return a tool as its owner classified it; judging one that is blocked refuses it."""
+        """Return a tool as its owner classified it; one that is blocked is no model's, and judging refuses it."""
         found = self._servers.of_tool(name)
         if found is None:
             return None
         known, offered = found
         said = known.classes.get(offered.name, UNCLASSIFIED)
         zone = _ZONES[known.server.zone]
+        face = None if known.blocked(offered.name) else _face(known.server, offered, said)
         sink = self._settings.zone_sink(
             zone, f"tool server {known.server.name}", consequential=bool(said.category)
         )
@@ -83,7 +84,7 @@ class Foreign:
         return Tool(
             name, EffectKind(said.kind), resources, Category(said.category) if said.category else None,
             sink=lambda given: sink, control=lambda given: _control(name, said, given), right="tool.call",
-            timeout_s=None, face=_face(known.server, offered, said),
+            timeout_s=None, face=face,
         )  # fmt: skip
 
     def effect(self, name: str, shelf: Shelf) -> Effect:

@@ -14,7 +14,7 @@ from freehold.sdk.agent.compact import Origin
 from freehold.sdk.agent.fence import between, fenced, text_of
 from freehold.sdk.context import Context
 from freehold.sdk.errors import ActionFailed
-from freehold.sdk.values import Question
+from freehold.sdk.values import Outcome, Question
 
 ASK_OWNER: Final = "ask_owner"
 SUBTASK: Final = "subtask"
@@ -124,7 +124,8 @@ class GateToolset(AbstractToolset[Any]):
         if key in self._refused:
             return f"{self._refused[key]} It was refused before; asking again changes nothing."
         try:
-            outcome = await self._ctx.act(tool.name, args)
+            args = _without_fractions(args)
+            outcome = await self._answered(tool.name, args, await self._ctx.act(tool.name, args))
         except Refused as error:
             if error.code.startswith(_NO_SPACE):
                 raise Stopped(
@@ -145,6 +146,16 @@ class GateToolset(AbstractToolset[Any]):
         self.results.append(text)
         self.origins[call] = Origin(tool.name, outcome.record, len(text.encode()))
         return fenced(tool.name, tool.written_by, outcome, self.limit)
+
+    async def _answered(self, tool: str, args: dict[str, Any], outcome: Outcome) -> Outcome:
+        """Have the owner asked what a tool server wants to know, and call it once more with the answers."""
+        value = outcome.value
+        if not isinstance(value, dict) or not value.get("asks") or "structured" not in value:
+            return outcome
+        answers = {
+            one["key"]: (await self._ctx.act("question.ask", one["question"])).value for one in value["asks"]
+        }
+        return await self._ctx.act(tool, {**args, "_answers": answers})
 
     async def _ask(self, call: str, args: dict[str, Any]) -> str:
         try:
@@ -178,6 +189,15 @@ class GateToolset(AbstractToolset[Any]):
 
 def _definition(name: str, words: str, schema: Mapping[str, Any], *, alone: bool = False) -> ToolDefinition:
     return ToolDefinition(name=name, description=words, parameters_json_schema=dict(schema), sequential=alone)
+
+
+def _without_fractions(value: Any) -> Any:
+    """Return arguments as actions have them: a fraction is text."""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, dict):
+        return {name: _without_fractions(one) for name, one in value.items()}
+    return [_without_fractions(one) for one in value] if isinstance(value, list) else value
 
 
 def _key(name: str, args: dict[str, Any]) -> str:
