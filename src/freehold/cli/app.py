@@ -42,6 +42,7 @@ TABLE: Final = (
     Entry("humans", "humans", NOUNS, "Who answers for it: add, show, retire."),
     Entry("grants", "grants", NOUNS, "Approvals given beforehand, scoped and counted: add, revoke."),
     Entry("secrets", "secrets", NOUNS, "What agents use and never see: set, bind, rotate, revoke, forget."),
+    Entry("models", "models", NOUNS, "What agents may think with: add, test, remove."),
     Entry("tools", "tools", NOUNS, "Tools from elsewhere, by MCP: add, review, classify, remove."),
     Entry("journal", "journal", NOUNS, "What was done, provably: show, export, verify, proof."),
     Entry("packs", "packs", NOUNS, "Job families: add, remove, new."),

@@ -190,6 +190,20 @@ def _store(estate: Estate) -> Iterator[Finding]:
         yield Finding("store", "bad", error.message, error.remedy)
 
 
+def _models(client: Any) -> Iterator[Finding]:
+    from freehold.cli.found_models import look
+
+    names = [model["name"] for model in client.call("models.list")]
+    if names:
+        yield Finding("models", "good", ", ".join(names))
+        return
+    here = ", ".join(dict.fromkeys(model.server for model in look()))
+    yield Finding(
+        "models", "note", f"None yet; {here} answers on this machine." if here else "None yet.",
+        "Add one: freehold models add --found" if here else "Add one: freehold models add --help",
+    )  # fmt: skip
+
+
 def _daemon(desk: Desk) -> Iterator[Finding]:
     ask: Callable[[], Any] = desk.running
     try:
@@ -206,6 +220,7 @@ def _daemon(desk: Desk) -> Iterator[Finding]:
         "good",
         f"process {status['pid']}, up {words.ago(status['up_us'])}",
     )
+    yield from _models(client)
     yield Finding("vault's walls", "good", status["vault"]["walls"] or "it does not serve")
     for text in status.get("warnings", []):
         yield Finding("daemon", "note", text)

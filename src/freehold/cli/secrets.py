@@ -315,6 +315,12 @@ def _keyring(desk: Desk, what: str, passphrase: str = "") -> None:
         raise error_of(msgspec.json.decode(done.stdout))
 
 
+def keep_new(desk: Desk, who: str | None, name: str, host: str, stdin: bool) -> dict[str, Any]:
+    """Ask for a new secret that may go to one host, and keep it; returns what may be known of it."""
+    content = {"hosts": [host.lower()], "expires_us": 0}
+    return _at_door(desk, who, "secrets.set", name, content, lambda: _value(desk, stdin))
+
+
 def _value(desk: Desk, stdin: bool) -> str:
     if stdin:
         return sys.stdin.readline().rstrip("\r\n")

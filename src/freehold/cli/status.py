@@ -56,6 +56,7 @@ def _words(value: dict[str, Any]) -> str:
             words.plural(value.get("cards", 0), "card") + (": freehold inbox" if value.get("cards") else ""),
         ),
         ("frozen", "\n".join(f"{item['scope']}: {item['why']}" for item in value.get("frozen", []))),
+        ("models", words.plural(value["models"], "model") if value.get("models") else ""),
         ("vault", _vault(value.get("vault", {}))),
         ("elsewhere", _outside(value.get("outside"))),
         ("journal", f"{value.get('journal', 0):,} entries"),

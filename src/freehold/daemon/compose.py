@@ -12,6 +12,7 @@ from freehold.control.verbs.cards import CardVerbs
 from freehold.control.verbs.changes import ChangeVerbs
 from freehold.control.verbs.desk import Broadcast, Desk
 from freehold.control.verbs.joblist import JobList
+from freehold.control.verbs.models import ModelVerbs
 from freehold.control.verbs.people import PeopleVerbs
 from freehold.control.verbs.records import RecordVerbs
 from freehold.control.verbs.replays import ReplayVerbs
@@ -33,7 +34,6 @@ from freehold.runtime.forgetting import Forgetting
 from freehold.runtime.forward import Forward
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
-from freehold.runtime.kits import Kit, LiveKit
 from freehold.runtime.models import ModelKit
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.packs import Shelf
@@ -72,15 +72,11 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     broadcast = Broadcast()
     outbox = Outbox(kernel.rooms, estate.outbox)
     pins = Pins(kernel.rooms)
-    models = Models()
-    models.load(kernel.rooms.store)
     bound = (secrets.bindings, secrets.brokered)
+    models, thinking = _models(kernel, couriers, secrets, broadcast)
     servers, speakers, foreign = _elsewhere(estate, kernel, pools, couriers, secrets, broadcast)
-    kits: list[Kit | LiveKit] = [
-        ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound),
-        *built_in(kernel.rooms, pins, _cells(estate, pools), secrets.bound), foreign,
-    ]  # fmt: skip
-    tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)
+    own = built_in(kernel.rooms, pins, _cells(estate, pools), secrets.bound)
+    tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, [thinking, *own, foreign])
     house = _house(estate, kernel, pools, (tools, pins), broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
     forgetting = Forgetting(kernel.rooms, engine, house, outbox)
@@ -96,6 +92,7 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
         estate=estate, kernel=kernel, engine=engine, house=house, shelf=shelf, jobs=jobs,
         clock=clock, started_us=clock.now_us(), stop=stop.set, policy_now=policies.now, sandbox=pools.words,
         couriers=pools.walls.courier_words, broadcast=broadcast,
+        models=lambda: len(models.all()),
     )  # fmt: skip
     outside = Outside(desk, vault)
     drops = Drops(kernel.rooms, engine, clock, jobs.watched)
@@ -118,9 +115,20 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
             await end()
 
     handlers = verbs(desk, forgetting, SecretVerbs(desk, vault, *bound), outside)
+    handlers.add_all(ModelVerbs(desk, models, vault, *bound).table())
     handlers.add_all(ToolVerbs(desk, servers, speakers).table())
     handlers.add_all(ChangeVerbs(desk, Changes(house, outbox)).table())
     return Composition(handlers, close)
+
+
+def _models(
+    kernel: Kernel, couriers: Couriers, secrets: Secrets, broadcast: Broadcast
+) -> tuple[Models, ModelKit]:
+    """Return the models of the estate, and the tool that asks them."""
+    models, rooms = Models(), kernel.rooms
+    models.load(rooms.store)
+    bound = (secrets.bindings, secrets.brokered)
+    return models, ModelKit(models, rooms.settings, couriers, broadcast.publish, bound)
 
 
 def _elsewhere(

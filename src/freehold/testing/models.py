@@ -185,10 +185,13 @@ class ModelServer(Served):
     """A server in a thread of this process; a context manager. ``url`` is the base address of its calls."""
 
     url: str = ""
-    port: int = 0
+
+    def __init__(self, brain: Brain, *, keyed: bool = True, key: str = "", port: int = 0) -> None:
+        super().__init__(brain, keyed=keyed, key=key)
+        self.port = port
 
     def __enter__(self) -> Self:
-        self._server = _Server(0, self)
+        self._server = _Server(self.port, self)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

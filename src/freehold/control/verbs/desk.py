@@ -66,6 +66,7 @@ class Desk:
     sandbox: Callable[[], str]
     couriers: Callable[[], str]
     broadcast: Broadcast = field(default_factory=Broadcast)
+    models: Callable[[], int] = lambda: 0
 
     @property
     def rooms(self) -> Rooms:

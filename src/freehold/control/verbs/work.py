@@ -96,8 +96,8 @@ class WorkVerbs:
             "agents": sum(1 for agent in rooms.registry.agents() if agent.status == "active"),
             "runs": counts, "cards": len(rooms.cards.waiting(self._desk.now_us())),
             "frozen": [msgspec.to_builtins(frozen) for frozen in rooms.freezes.all()],
-            "journal": rooms.ledger.size, "vault": self._secrets.stated(), "warnings": self._warnings(),
-            "outside": self._outside.stated(),
+            "models": self._desk.models(), "journal": rooms.ledger.size, "vault": self._secrets.stated(),
+            "warnings": self._warnings(), "outside": self._outside.stated(),
         }  # fmt: skip
 
     def _warnings(self) -> list[str]:
