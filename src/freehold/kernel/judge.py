@@ -183,7 +183,11 @@ def _steered(request: Request, ready: Ready) -> tuple[Reason, ...]:
         and tool.sink(ready.args).zone >= Zone.PEOPLE
     )
     return origins.judge(
-        tool, ready.args, ready.action, chosen=_chosen_by_owner(request, ready), sensitive=sensitive
+        tool,
+        ready.args,
+        ready.action,
+        chosen=bool(tool.control(ready.args)) and _chosen_by_owner(request, ready),
+        sensitive=sensitive,
     )
 
 

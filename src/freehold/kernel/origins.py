@@ -18,7 +18,7 @@ from freehold.kernel.grades import Category
 from freehold.kernel.labels import Integrity
 from freehold.kernel.tools import Face, Role, Tool
 from freehold.kernel.vocabulary import ASKED_BY, COMMON
-from freehold.kernel.wording import Said, as_link, figures_of, fold, is_part, leaves, marked, words
+from freehold.kernel.wording import Said, as_link, figures_of, fold, is_moment, is_part, leaves, marked, words
 
 SHORT: Final = 120
 """A stranger's field of at most so many characters (a title, a file's name) may help to find its record."""
@@ -167,7 +167,10 @@ class Origins:
             if meant is not None and self._meant(meant, value):
                 continue
             if role in (Role.TARGET, Role.ITEM) and not chosen:
-                reasons += self._targets(argument, value, tool, role is Role.ITEM)
+                known = self._known(hit, sensitive=True)
+                reasons += self._targets(
+                    argument, self._unknown_moments(value, known), tool, role is Role.ITEM
+                )
             elif role is Role.CONTENT and (not face.audience or args.get(face.audience)):
                 reasons += self._contents(argument, value, self._known(hit, sensitive))
         if tool.category is Category.SPEND and self._done.get(_hit(tool, args), action) != action:
@@ -208,6 +211,14 @@ class Origins:
                 why = "Neither the owner nor a trusted record names it."
             yield Reason(argument, text[:MAX_SHOWN], why)
 
+    def _unknown_moments(self, value: Json, known: list[Said]) -> list[Json]:
+        """Return the scalars of a value without the days and times that stand in what the owner spoke of."""
+        return [
+            leaf
+            for leaf in leaves(value)
+            if not (isinstance(leaf, str) and is_moment(leaf) and _all_known(leaf, known))
+        ]
+
     def _pointed_at(self, value: Json, own: bool = False) -> bool:
         """Say whether a trusted field holds the value, in the one record that the owner's words point at.
 
@@ -228,7 +239,7 @@ class Origins:
 
     def _pull(self, record: _Record, value: str, own: bool) -> int:
         """Return how many of the owner's own words the record has, apart from the value itself."""
-        texts = [text for text in record.trusted if text != value]
+        texts = [text for text in record.trusted if own or text != value]
         if own:
             texts += [text for text in record.strange if len(text) <= SHORT]
         found: set[str] = set()
@@ -396,6 +407,11 @@ def _texts(value: Any) -> list[str]:
         if not isinstance(value, str)
         else [value]
     )
+
+
+def _all_known(text: str, known: list[Said]) -> bool:
+    figures, rest = figures_of(fold(text), None)
+    return not words(rest) and all(any(one.has(figure) for one in known) for figure in figures)
 
 
 def _hit(tool: Tool, args: Mapping[str, Json]) -> str:

@@ -142,6 +142,12 @@ def is_part(value: str, text: str) -> bool:
     return False
 
 
+def is_moment(text: str) -> bool:
+    """Say whether a value is a day, a time of day, or both, as machines write them."""
+    folded = fold(text)
+    return bool(_MOMENT.match(folded) or _TIME.match(folded))
+
+
 def _joined(character: str) -> bool:
     return bool(character) and (character.isalnum() or character in "_@")
 
