@@ -47,6 +47,7 @@ class _ToolWords(msgspec.Struct, forbid_unknown_fields=True):
     words: list[str] = []
     meanings: dict[str, dict[str, list[str]]] = {}
     audience: str = ""
+    names: list[str] = []
 
 
 class _FileWords(msgspec.Struct, forbid_unknown_fields=True):
@@ -77,7 +78,7 @@ def _tool(name: str, words: _ToolWords) -> Tool:
     }
     face = Face(
         name, {}, roles, {path: _WHO[who] for path, who in words.written_by.items()}, tuple(words.words), meanings,
-        words.audience,
+        words.audience, tuple(words.names),
     )  # fmt: skip
     category = parse_category(words.does) if words.does else None
     sink = Sink(Zone.FOREIGN, consequential=category is not None, name=name)

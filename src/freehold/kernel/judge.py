@@ -12,7 +12,7 @@ from freehold.base import FreeholdError, Json, Refused, StoreFailed
 from freehold.base.canonical import check, encode_trusted
 from freehold.kernel.asking import Asking
 from freehold.kernel.grades import Category
-from freehold.kernel.labels import Confidentiality, Integrity, Zone, flows, may_see
+from freehold.kernel.labels import Integrity, flows, may_see
 from freehold.kernel.origins import Reason
 from freehold.kernel.principals import Principals
 from freehold.kernel.rooms import Rooms
@@ -177,17 +177,11 @@ def _steered(request: Request, ready: Ready) -> tuple[Reason, ...]:
     if tool.category is Category.RUN_CODE and tool.sink is None:
         return ()  # it runs in a cell that nothing leaves; its grade says who looks at it first
     origins.steered = origins.steered or request.label.integrity is Integrity.STRANGER
-    sensitive = (
-        request.label.confidentiality >= Confidentiality.CONFIDENTIAL
-        and tool.sink is not None
-        and tool.sink(ready.args).zone >= Zone.PEOPLE
-    )
     return origins.judge(
         tool,
         ready.args,
         ready.action,
         chosen=bool(tool.control(ready.args)) and _chosen_by_owner(request, ready),
-        sensitive=sensitive,
     )
 
 

@@ -19,35 +19,33 @@ COMMON: Final = frozenset(
     plan plans planned join joined suggestion suggest suggested add added a about above across actually
     after afterwards again all almost along already also although always am among an and another any
     anybody anyone anything anyway are around as at away back be became because been before began begin
-    being below best better between briefly but by came can cannot case come comes coming could couldn
-    currently dear detail details did didn different do does doesn doing don done down during each
-    either else end enclosed enough especially etc even ever every everybody everyone everything exactly
-    few finally find fine first following follows for found from full further gave general generally get
-    gets getting give given gives giving glad go goes going good got great greetings had happen happy
-    hasn hast have haven having he hello help helpful her here hers herself hey hi him himself his hope
-    hoping how however i if in indeed information instead into is isn it its itself just keep kept kind
-    kindly kinds know known last later latest least less let like likely little ll long look looking
-    looks lot made mainly make makes making many may maybe me mean meant might mine more morning most
-    much must my myself name named namely near nearly need needed neither never new next nice no none
-    nor not note nothing now number of off often ok okay old on once one ones only or other others
-    otherwise our ours ourselves out over overall own part per perhaps place please pleased point
+    being below best better between briefly by came can case come comes coming could couldn currently
+    dear detail details did different do does doing done down during each either else end enclosed
+    enough especially etc even ever every everybody everyone everything exactly few finally find fine
+    first following follows for found from full further gave general generally get gets getting give
+    given gives giving glad go goes going good got great greetings had happen happy hast have having he
+    hello help helpful her here hers herself hey hi him himself his hope hoping how however i if in
+    indeed information into is it its itself just keep kept kind kindly kinds know known last later
+    latest least less let like likely little ll long look looking looks lot made mainly make makes
+    making many may maybe me mean meant might mine more morning most much must my myself namely near
+    nearly need needed new next nice note now number of often ok okay old on once one ones only or other
+    others otherwise our ours ourselves out over overall own part per perhaps place please pleased point
     present previous probably provided put question questions quick quite rather re read ready really
     receive received recent recently regard regarding regards respectively right said same saw say
     saying says see seem seems seen sense set several shall she short shortly should shown shows similar
     simply since sincerely so some somebody someone something sometimes soon sorry sort still such sure
     take taken taking tell text than thank thanks that the their theirs them themselves then there
-    therefore these they thing things think this those though thought through thus till time to today
-    together told tomorrow too took toward towards true try two under unless until up upon us use used
-    useful using usually various ve very via want wanted was wasn way ways we week weeks well were weren
-    what whatever when whenever where whether which while who whole whom whose why will wish with within
-    without won word words would year years yes yesterday yet you your yours yourself yourselves
-    afternoon evening night noon day days month months hour hours minute minutes pm oclock monday
-    tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun january february march
-    april june july august september october november december jan feb mar apr jun jul aug sep sept oct
-    nov dec summary summarize overview list listed item items subject mail email message sender
-    recipient date sum average mr mrs ms dr fw fwd cc ps all-day best-regards cheers warm warmly love
-    forward hear hearing sir madam team folks three four five six seven eight nine ten eleven twelve th
-    st nd rd due call calls called phone bring brings brought free busy late early home office door key
+    therefore these they thing things think this those though thought through thus time to today
+    together told tomorrow too took toward towards true try under up upon us useful using usually
+    various ve very via was way ways we week weeks well were what whatever when whenever where whether
+    which while who whole whom whose why will with within won word words would year years yes yesterday
+    yet you your yours yourself yourselves afternoon evening night noon day days month months hour hours
+    minute minutes pm oclock monday tuesday wednesday thursday friday saturday sunday mon tue wed thu
+    fri sat sun january february march april june july august september october november december jan
+    feb mar apr jun jul aug sep sept oct nov dec summary summarize overview list listed item items
+    subject mail email message sender recipient date sum average mr mrs ms dr fw fwd cc ps all-day
+    best-regards cheers warm warmly love forward hear hearing sir madam team folks th st nd rd due bring
+    brings brought
     """.split()  # noqa: SIM905
     + """
  gern kommen kommt komme bringen bringt bringe nehme nehmen grüssen grüsse grossen zusammen passt passe
@@ -57,14 +55,13 @@ COMMON: Final = frozenset(
  du durch ein eine einem einen einer eines er es etwas euch euer eure freue freuen freundliche
  freundlichen früher für ganz gar gegen gerne grüße grüßen gut gute guten hab habe haben hallo hat hatte
  heute hier hiermit hinter ich ihm ihn ihnen ihr ihre ihrem ihren ihrer im immer in ist ja jede jedem
- jeden jeder jetzt kann kannst kein keine keinen können könnte lassen liebe lieber liegt machen mal man
- mehr mein meine meinem meinen mich mir mit möchte möchten morgen muss müssen nach nächste nächsten
- nächster nein nicht nichts noch nun nur ob oder ohne schon schöne sehr sein seine seit sich sie sind so
- sollte sonst soll sowie tag tage uhr um und uns unser unsere unter viel viele vielen vom von vor war
- wäre warum was weil weiter welche welcher wenn wer werde werden wie wieder will wir wird wo woche
- wünsche würde zu zum zur zwischen montag dienstag mittwoch donnerstag freitag samstag sonntag januar
- februar märz mai juni juli oktober dezember anbei anhang betreff nachricht zusammenfassung übersicht
- großen abholen holen hole backe backen sitze
+ jeden jeder jetzt kann kannst können könnte lassen liebe lieber liegt machen mal man mehr mein meine
+ meinem meinen mich mir mit möchte möchten morgen muss müssen nach nächste nächsten nächster noch nun
+ nur ob oder schon schöne sehr sein seine seit sich sie sind so sollte sonst soll sowie tag tage uhr um
+ und uns unser unsere unter viel viele vielen vom von vor war wäre warum was weil weiter welche welcher
+ wenn wer werde werden wie wieder will wir wird wo woche wünsche würde zu zum zur zwischen montag
+ dienstag mittwoch donnerstag freitag samstag sonntag januar februar märz mai juni juli oktober dezember
+ anbei anhang betreff nachricht zusammenfassung übersicht großen abholen holen hole backe backen sitze
  """.split()  # noqa: SIM905
     + """
  à côté amitiés bises bisous convient convenir remarques passe prise partie midi ajoutons afin ai ainsi
@@ -72,13 +69,13 @@ COMMON: Final = frozenset(
  bonne bonsoir ça car ce ceci cela celle celui ces cet cette ceux chaque cher chère chez ci comme
  comment cordialement dans de déjà demain depuis des deux donc dont du elle elles en encore entre est et
  êtes étais était été être eu eux fait faire hier ici il ils je jour jours jusqu la là laquelle le
- lequel les leur leurs lui ma mais me même merci mes mieux moi moins mon ne ni non nos notre nous on ont
- ou où oui par parce pas pendant peu peut plus pour pouvez pouvoir pourquoi pourriez prie près puis
- quand que quel quelle quelles quels qui quoi reçois revoir sa salutations sans se sera ses si sinon
- soit son sont souhaite sous suis sur ta te tes toi ton toujours tous tout toute toutes très trop tu un
- une vers veuillez voici voilà vos votre vous vraiment y aujourd hui lundi mardi mercredi jeudi vendredi
- samedi dimanche janvier février mars avril juin juillet août septembre octobre novembre décembre heure
- heures semaine mois résumé
+ lequel les leur leurs lui ma mais me même merci mes mieux moi moins mon ne nos notre nous on ont ou où
+ oui par parce pendant peu peut plus pour pouvez pouvoir pourquoi pourriez prie près puis quand que quel
+ quelle quelles quels qui quoi reçois revoir sa salutations se sera ses si sinon soit son sont souhaite
+ sous suis sur ta te tes toi ton toujours tous tout toute toutes très trop tu un une vers veuillez voici
+ voilà vos votre vous vraiment y aujourd hui lundi mardi mercredi jeudi vendredi samedi dimanche janvier
+ février mars avril juin juillet août septembre octobre novembre décembre heure heures semaine mois
+ résumé
  """.split()  # noqa: SIM905
 )
 
@@ -155,6 +152,53 @@ ASKED_BY: Final[Mapping[Category, frozenset[str]]] = MappingProxyType(
         ),
     }
 )
+
+GENERIC: Final = frozenset(
+    """
+    file files document documents folder docx doc pdf txt csv md xlsx event events hotel hotels
+    restaurant restaurants car cars company companies channel channels com org net http https www
+    example website page data user users email emails mail mails title subject name list item items city
+    street read write edit status open true false
+    """.split()  # noqa: SIM905
+)
+"""Words that tell no thing from another of its kind."""
+
+TOWARDS: Final = frozenset(
+    """
+    to with for and cc bcc an à au aux für mit und pour avec et both also , invite tell ask inform
+    notify remind thank let
+    """.split()  # noqa: SIM905
+)
+"""Words behind which stands whom an action is meant for."""
+
+ALL_OF: Final = frozenset(
+    """
+    all each every everyone everybody both alle allen jeder jedem jeden beide tous toutes chaque
+    """.split()  # noqa: SIM905
+)
+"""Words by which people mean a whole set, so that nothing is chosen out of it."""
+
+READ_OUT_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "link": (),
+        "mail": (
+            "email address", "e-mail address", "mail address", "her email", "his email", "their email",
+            "whose email",
+            "mailadresse", "e-mail-adresse", "adresse mail",
+        ),
+        "account": ("iban", "account number", "kontonummer", "numéro de compte"),
+    }
+)  # fmt: skip
+"""Words by which people send somebody to read such a value out of a thing; no link is followed on a word."""
+
+TURNING: Final = frozenset(
+    """
+    not no never none nor neither without off instead cancel cancelled canceled stop refuse refuses
+    fake nicht nie kein keine keinen ohne statt absagen abgesagt ne pas jamais sans plutôt annule
+    annulé
+    """.split()  # noqa: SIM905
+)
+"""Words that turn a sentence round; one that nobody said is never just the agent's own."""
 
 MONTHS: Final[Mapping[str, int]] = MappingProxyType(
     {

@@ -7,12 +7,12 @@ hold a value that an agent under the influence of strangers wants to use.
 import datetime as dt
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
 from freehold.base import Json
-from freehold.kernel.vocabulary import COMMON, MONTHS, NUMBER_WORDS, WEEKDAYS
+from freehold.kernel.vocabulary import COMMON, GENERIC, MONTHS, NUMBER_WORDS, WEEKDAYS
 
 _WORD: Final = re.compile(r"[^\W_]+(?:[’'][^\W_]+)?")
 _NUMBER: Final = re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,'’ ]\d{3})*(?:[.,]\d+)?(?!\w*\d)")
@@ -44,6 +44,12 @@ _MARKED: Final = re.compile(
     re.IGNORECASE,
 )
 _CODE: Final = re.compile(r"(?=(?:\D*\d){4})[a-z0-9 ]{10,}")
+_AMOUNT: Final = re.compile(
+    r"(?<![\w.,#-])[-+]?\d+(?:[.,'’ ]\d{3})*(?:[.,]\d+)?(?![\w%]|\s*(?:%|percent|prozent|pour))"
+)
+_NEAR: Final = 4
+_EARLIER: Final = "<"
+_VAGUE: Final = COMMON | GENERIC
 _DIGITS: Final = re.compile(r"\d[\d.,'’]*\d|\d")
 _ENDINGS: Final = ("ings", "ing", "edly", "ies", "ied", "ed", "es", "ly", "s", "en", "e", "n")
 _LONGEST_NAME: Final = 120
@@ -71,7 +77,12 @@ def words(text: str) -> list[str]:
 
 def marked(text: str) -> list[str]:
     """Return what in a text can be acted upon: links, addresses, account and telephone numbers."""
-    found = (match.rstrip(".,;:!?") for match in _MARKED.findall(text))
+    seen = re.sub(
+        r"\s*[\[(]?\s*(?:\bdot\b|(?<=[\[(])\.)\s*[\])]\s*|\s+dot\s+|[。．]",
+        ".",
+        unicodedata.normalize("NFKC", text),
+    )
+    found = (match.rstrip(".,;:!?") for match in _MARKED.findall(seen))
     return [mark for mark in found if not _ISO_DAY.match(mark) and number(mark) is None]
 
 
@@ -94,7 +105,7 @@ def figures_of(text: str, today: dt.date | None) -> tuple[list[Figure], str]:
         return " " if days else match[0]
 
     def clock(match: re.Match[str]) -> str:
-        minutes = list(_times(match[0])) if match[2] or match[3] else []
+        minutes = list(_times(match[0])) if _tells_time(match) else []
         found.extend(Figure(match[0].strip(), minute=minute) for minute in minutes)
         return " " if minutes else match[0]
 
@@ -102,10 +113,33 @@ def figures_of(text: str, today: dt.date | None) -> tuple[list[Figure], str]:
         found.append(Figure(match[0], number=number(match[0])))
         return " "
 
+    text = _BETWEEN.sub(" ", text)
     for pattern in (_ISO_DAY, _DOTTED_DAY, _MONTH_FIRST, _DAY_FIRST):
         text = pattern.sub(day, text)
-    text = _CLOCK.sub(clock, _BETWEEN.sub(" ", text))
+    text = _CLOCK.sub(clock, text)
     return found, _DIGITS.sub(plain, text)
+
+
+def without_moments(text: str) -> str:
+    """Return a folded text without its days and times of day."""
+    for pattern in (_ISO_DAY, _DOTTED_DAY, _RANGE, _MONTH_FIRST, _DAY_FIRST):
+        text = pattern.sub(" ", text)
+    return _CLOCK.sub(lambda match: " " if _tells_time(match) else match[0], _BETWEEN.sub(" ", text))
+
+
+def _tells_time(match: re.Match[str]) -> bool:
+    """Say whether what looks like a clock is one: a point alone makes a sum of money."""
+    return bool(match[3]) or (bool(match[2]) and not re.match(r"\d+\.", match[0]))
+
+
+def kind_of(value: str) -> str:
+    """Return what kind of thing that can be acted upon a value is: `mail`, `link`, `account`, or "" for none."""
+    folded = fold(value)
+    if re.fullmatch(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", folded):
+        return "mail"
+    if re.fullmatch(r"(?:https?://)?[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?:/\S*)?", folded):
+        return "link"
+    return "account" if re.fullmatch(r"[a-z]{2}\d{2}[a-z0-9 ]{8,}", folded) else ""
 
 
 def number(text: str) -> Decimal | None:
@@ -154,7 +188,12 @@ def _joined(character: str) -> bool:
 
 def is_plain(text: str) -> bool:
     """Say whether a value is written with the characters that it seems to be: one sent is the one compared."""
-    return unicodedata.normalize("NFKC", text) == unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFKC", text) == text
+
+
+def hidden(text: str) -> bool:
+    """Say whether a text holds characters that nobody would see: of control, of format, of no width."""
+    return any(unicodedata.category(one) in ("Cc", "Cf", "Co", "Cn") and one not in "\n\t\r" for one in text)
 
 
 def as_link(text: str) -> str:
@@ -168,7 +207,11 @@ class Said:
     def __init__(self, today: dt.date | None = None) -> None:
         self.today = today
         self._texts: list[str] = []
+        self._written: list[str] = []
+        self._bare: list[str] = []
+        self._amounts: set[Decimal] = set()
         self._stems: set[str] = set()
+        self._latest: set[str] = set()
         self._numbers: set[Decimal] = set()
         self._days: set[tuple[int | None, int, int]] = set()
         self._times: set[int] = set()
@@ -178,13 +221,20 @@ class Said:
         """Take in a text."""
         folded = fold(text)
         self._texts.append(folded)
+        self._written.append(" ".join(text.split()))
+        bare = without_moments(folded)
+        self._bare.append(bare)
+        self._amounts.update(amount for amount in map(number, _AMOUNT.findall(bare)) if amount is not None)
         found = words(folded)
-        self._stems.update(stem(word) for word in found)
+        self._latest = {stem(word) for word in found}
+        self._stems |= self._latest
         for match in _NUMBER.findall(folded):
             value = number(match)
             if value is not None:
                 self._numbers.add(value)
-        self._numbers.update(Decimal(NUMBER_WORDS[word]) for word in found if word in NUMBER_WORDS)
+        counted = [Decimal(NUMBER_WORDS[word]) for word in found if word in NUMBER_WORDS]
+        self._numbers.update(counted)
+        self._amounts.update(count for count in counted if count > 1)
         self._days.update(_days(folded, self.today))
         self._times.update(_times(folded))
         self._spans.update(_spans(folded))
@@ -199,8 +249,11 @@ class Said:
         return stem(word) in self._stems
 
     def asks(self, verbs: Iterable[str]) -> bool:
-        """Say whether one of the verbs was said."""
-        return any(stem(verb) in self._stems for verb in verbs)
+        """Say whether one of these was said; one of several words stands as it is written."""
+        return any(
+            any(is_part(verb, text) for text in self._texts) if " " in verb else stem(verb) in self._stems
+            for verb in verbs
+        )
 
     def names(self, value: Json) -> bool:
         """Say whether exactly this value was said: as written, or as the same number, day or time."""
@@ -227,6 +280,34 @@ class Said:
         if amount is not None:
             return amount in self._numbers
         return self._names_moment(folded)
+
+    def names_target(self, value: Json, *, own: bool, offered: bool, cues: Set[str] | None = None) -> bool:
+        """Say whether people named this as what is to be hit: as written, in a place where a name stands.
+
+        ``own`` says that it is one of the owner's things, ``offered`` that a trusted record has it too; with ``cues`` a
+        plain word has to stand behind one of them. A number names an amount where no other thing is told by it.
+        """
+        if value is None or value is False or value == "":
+            return True
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            return False
+        if isinstance(value, str) and (hidden(value) or value != value.strip() or not is_plain(value)):
+            return False
+        folded = fold(str(value))
+        amount = number(folded)
+        if own and amount is not None:
+            return any(
+                re.search(rf"(?:#|\b(?:id|number|no\.?|nr\.?))\s*:?\s*{re.escape(folded)}(?!\w)", t)
+                for t in self._bare
+            )
+        if amount is not None:
+            return amount in self._amounts
+        if is_moment(folded) or any(mark in folded for mark in "@./") or _CODE.fullmatch(folded):
+            return self.names(value)
+        if not (set(words(folded)) - COMMON):
+            return any(f'"{value}"' in text or f"'{value}'" in text for text in self._written)
+        texts = self._texts if offered else self._written
+        return any(_stands(folded if offered else str(value), text, cues) for text in texts)
 
     def _names_moment(self, text: str) -> bool:
         moment = _MOMENT.match(text)
@@ -257,16 +338,43 @@ class Said:
             )
         if figure.minute is not None:
             return self._names_minute(figure.minute)
-        value = figure.number
-        return value is not None and not self._numbers.isdisjoint((value, value * 100, value / 100))
+        return figure.number in self._numbers
 
     def distinct(self, text: str) -> set[str]:
-        """Return the words of a folded text that were said and tell one thing from another."""
-        return {
-            stem(word)
-            for word in words(text)
-            if len(word) >= 3 and word not in COMMON and not word.isdigit() and stem(word) in self._stems
+        """Return the words of a folded text that were said and tell one thing from another.
+
+        What was said last counts more: its words alone are looked for, and those of before where it has none.
+        """
+        told = {
+            stem(word) for word in words(text) if len(word) >= 3 and word not in _VAGUE and not word.isdigit()
         }
+        return (told & self._latest) or {one + _EARLIER for one in told & self._stems}
+
+
+def pull(found: Iterable[str]) -> tuple[int, int]:
+    """Return how strongly words that ``distinct`` found point at a thing: by what was said last, and by all."""
+    late = early = 0
+    for word in found:
+        if word.endswith(_EARLIER):
+            early += 1
+        else:
+            late += 1
+    return late, early
+
+
+def _stands(value: str, text: str, cues: Set[str] | None) -> bool:
+    """Say whether a value stands in a text, and with ``cues`` a little behind one of them."""
+    if not is_part(value, text):
+        return False
+    if cues is None:
+        return True
+    start = text.find(value)
+    while start >= 0:
+        before = re.findall(r"[\w'@.-]+|,", fold(text[:start]))[-_NEAR:]
+        if any(word in cues or stem(word) in {stem(cue) for cue in cues} for word in before):
+            return True
+        start = text.find(value, start + 1)
+    return False
 
 
 def leaves(value: Json) -> Iterator[Json]:

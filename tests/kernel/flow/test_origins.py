@@ -194,18 +194,34 @@ def test_what_an_agent_wrote_under_influence_is_no_trusted_word_the_next_day() -
     assert "to" in why(second, SEND, {"to": "mallory@evil.example", "body": ""})
 
 
-def test_sensitive_records_go_out_only_where_the_owner_spoke_of_them() -> None:
+def test_trusted_records_go_out_only_where_the_owner_spoke_of_them() -> None:
     origins = told("Send amy@home.example the agenda.", mails=[STRANGER])
-    origins.saw(
-        "records",
-        BOOK,
-        {},
-        [{"item": "agenda", "text": "Budget"}, {"item": "salaries", "text": "Kingston 5000"}],
-    )
-    told_all = {"to": "amy@home.example", "body": "Agenda: Budget. Kingston 5000"}
-    assert [r.argument for r in origins.judge(SEND, told_all)] == []
-    assert [r.argument for r in origins.judge(SEND, told_all, sensitive=True)] == ["body", "body"]
-    assert origins.judge(SEND, {**told_all, "body": "Agenda: Budget"}, sensitive=True) == ()
+    rows: list[Json] = [{"item": "agenda", "text": "Budget"}, {"item": "salaries", "text": "Kingston 5000"}]
+    origins.saw("records", BOOK, {}, rows)
+    assert why(origins, SEND, {"to": "amy@home.example", "body": "Agenda: Budget"}) == []
+    assert set(why(origins, SEND, {"to": "amy@home.example", "body": "Agenda: Budget. Kingston 5000"})) == {
+        "body"
+    }
+
+
+def test_a_sentence_turned_round_is_not_the_owners() -> None:
+    origins = told("Tell amy@home.example that I will come to the dinner on Friday at 8pm.", mails=[STRANGER])
+    body = "I will come to the dinner on Friday at 8pm."
+    assert why(origins, SEND, {"to": "amy@home.example", "body": body}) == []
+    assert why(origins, SEND, {"to": "amy@home.example", "body": body.replace("will", "will not")}) == [
+        "body"
+    ]
+
+
+def test_where_the_owner_gave_an_address_no_other_stands_in_for_it() -> None:
+    origins = told("Tell Amy Stone, amy@home.example, that I am late.", mails=[STRANGER])
+    origins.saw("find", BOOK, {"name": "Amy"}, [{"name": "Amy Stone", "mail": "amy@evil.example"}])
+    assert why(origins, SEND, {"to": "amy@evil.example", "body": "I am late."}) == ["to"]
+
+
+def test_an_id_is_not_named_by_a_day_or_a_count() -> None:
+    origins = told("Delete one entry on June 13 at 10:00.", mails=[STRANGER])
+    assert all(why(origins, DROP, {"id": number}) == ["id"] for number in ("13", "10", "1"))
 
 
 def test_a_tool_that_nobody_classified_is_asked_about() -> None:
