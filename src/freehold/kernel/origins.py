@@ -19,7 +19,7 @@ from freehold.kernel.grades import Category
 from freehold.kernel.labels import Integrity
 from freehold.kernel.seen import Read, Record, Walk
 from freehold.kernel.tools import Face, Role, Tool
-from freehold.kernel.vocabulary import ALL_OF, ASKED_BY, COMMON, READ_OUT_BY, TOWARDS, TURNING
+from freehold.kernel.vocabulary import ALL_OF, ASKED_BY, COMMON, FOLLOWED_BY, READ_OUT_BY, TOWARDS, TURNING
 from freehold.kernel.wording import (
     Said,
     as_link,
@@ -138,7 +138,8 @@ class Origins:
             if argument in face.meanings:
                 reasons += self._meant(argument, face.meanings[argument], value)
             elif role in _CHOOSES and not chosen:
-                reasons += self._targets(argument, value, tool, known)
+                others = {name: other for name, other in hit.items() if name != argument}
+                reasons += self._targets(argument, value, tool, known, others)
             elif role is Role.CONTENT:
                 reasons += self._contents(argument, value, known)
         if tool.category is not None and self._done.get(_whom(tool, args), action) != action:
@@ -158,7 +159,9 @@ class Origins:
 
     # ---- targets -------------------------------------------------------------------------------------------------
 
-    def _targets(self, argument: str, value: Json, tool: Tool, known: list[Said]) -> Iterator[Reason]:
+    def _targets(
+        self, argument: str, value: Json, tool: Tool, known: list[Said], hit: Mapping[str, Json]
+    ) -> Iterator[Reason]:
         face = tool.face
         assert face is not None
         own = face.role(argument) is Role.ITEM
@@ -170,7 +173,9 @@ class Origins:
                 continue
             if isinstance(leaf, str) and is_moment(leaf) and _all_known(leaf, known):
                 continue
-            if self._goes_back(leaf) or self._read_out(leaf):
+            if self._goes_back(leaf) or self._read_out(leaf) or self._beside(leaf, hit):
+                continue
+            if tool.category is None and self._may_follow(leaf):
                 continue
             text = leaf if isinstance(leaf, str) else encode(leaf).decode()
             yield Reason(argument, text[:MAX_SHOWN], self._why_not(fold(text)))
@@ -253,6 +258,19 @@ class Origins:
         """Say whether the owner named all that a tool was asked with."""
         return all(self.said.names(text) for text in read.asked)
 
+    def _beside(self, value: Json, hit: Mapping[str, Json]) -> bool:
+        """Say whether a number stands in the one trusted record of another target that the owner named."""
+        text = fold(value if isinstance(value, str) else encode(value).decode())
+        if number(text) is None:
+            return False
+        named = {
+            fold(leaf)
+            for leaf in leaves(dict(hit))
+            if isinstance(leaf, str) and leaf and self.said.names(leaf)
+        }
+        beside = [r for read in self._reads for r in read.records if not named.isdisjoint(r.trusted)]
+        return len({tuple(record.trusted) for record in beside}) == 1 and beside[0].holds(text)
+
     def _goes_back(self, value: Json) -> bool:
         """Say whether a link leads to whoever wrote the thing that it stands in, and the owner spoke of that thing."""
         if not isinstance(value, str) or hidden(value) or not is_plain(value):
@@ -267,6 +285,24 @@ class Origins:
             for field in record.strange
         )
 
+    def _may_follow(self, value: Json) -> bool:
+        """Say whether a link may be read: the owner asked for a page, in words of what is trusted beside it."""
+        if (
+            not isinstance(value, str)
+            or not self.said.asks(FOLLOWED_BY)
+            or hidden(value)
+            or not is_plain(value)
+        ):
+            return False
+        link = as_link(fold(value))
+        return any(
+            is_part(link, field)
+            for read in self._reads
+            for record in read.records
+            if any(self.said.distinct(text) for text in record.trusted)
+            for field in record.strange
+        )
+
     def _read_out(self, value: Json) -> bool:
         """Say whether the owner sent the agent to read this out: it is the one such value where they sent it.
 
@@ -274,7 +310,7 @@ class Origins:
         other value of that kind stands in anything they spoke of. A second one, whoever put it there, is asked about.
         """
         kind = kind_of(value) if isinstance(value, str) and not hidden(value) else ""
-        if not isinstance(value, str) or not kind or not self.said.asks(READ_OUT_BY[kind]):
+        if not isinstance(value, str) or not kind or not self.said.asks(READ_OUT_BY.get(kind, ())):
             return False
         found = {
             as_link(fold(mark))
@@ -348,10 +384,10 @@ class Origins:
 
 
 def _verbs(tool: Tool, face: Face) -> set[str]:
-    verbs = set(face.words) | {tool.name.replace(".", "_").split("_")[0]}
-    if tool.category is not None and not face.words:
-        verbs |= ASKED_BY[tool.category]
-    return verbs
+    """Return the words by which people ask for a tool: its own, else those of its category and of its name."""
+    if face.words or tool.category is None:
+        return set(face.words)
+    return {tool.name.replace(".", "_").split("_")[0], *ASKED_BY[tool.category]}
 
 
 def _fits(argument: str, leaf: Json) -> bool:

@@ -121,8 +121,8 @@ class Face:
     the longest path wins, "" is the whole result, and what nothing names is a stranger's. ``words`` are those by which
     people ask for the tool, in place of those of its category; ``meanings`` says the same for an argument's values out
     of a closed set, where an empty one needs no asking for. ``audience`` is the argument that says who gets to see
-    what is made; while it is empty only the owner does, and it needs no origin. ``names`` are fields that are data while they are one short
-    word, whoever chose it. ``by`` is who wrote the description and the schema.
+    what is made; while it is empty only the owner does, and it needs no origin. ``names`` are fields
+    that are data while they are one short word, whoever chose it. ``by`` is who wrote the description and the schema.
     """
 
     description: str

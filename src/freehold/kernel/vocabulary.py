@@ -178,9 +178,15 @@ ALL_OF: Final = frozenset(
 )
 """Words by which people mean a whole set, so that nothing is chosen out of it."""
 
+FOLLOWED_BY: Final = frozenset(
+    """
+    link website site page webpage article url blog webseite seite artikel lien
+    """.split()  # noqa: SIM905
+)
+"""Words by which people ask for a page without saying where it is."""
+
 READ_OUT_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "link": (),
         "mail": (
             "email address", "e-mail address", "mail address", "her email", "his email", "their email",
             "whose email",
@@ -189,7 +195,7 @@ READ_OUT_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "account": ("iban", "account number", "kontonummer", "numéro de compte"),
     }
 )  # fmt: skip
-"""Words by which people send somebody to read such a value out of a thing; no link is followed on a word."""
+"""Words by which people send somebody to read such a value out of a thing."""
 
 TURNING: Final = frozenset(
     """
