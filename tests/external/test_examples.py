@@ -1,4 +1,4 @@
-"""The examples, before and after: at most ten changed lines; used through the gate, and denied."""
+"""The examples, before and after: at most ten changed lines; used, denied, asked, approved, killed."""
 
 import difflib
 from pathlib import Path
@@ -32,3 +32,22 @@ def test_an_example_works_through_the_gate_and_is_denied_what_its_job_does_not_a
     assert denied.code != 0
     assert "paying" not in denied.out
     assert "own.pay" in denied.err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_waits_for_a_person_and_one_that_is_killed_meanwhile_pays_nothing(
+    owner: Owner, name: str
+) -> None:
+    owner.writes_job("errands", JOB.replace("spend: act", "spend: ask"))
+    waits = owner.starts_program(EXAMPLES / name / "after.py", "tea house")
+    owner.approves(owner.waits_for("own.pay"))
+    out, err = waits.communicate(timeout=60)
+    assert out == "paying 250 for tea house\npaid\n", err
+    killed = owner.starts_program(EXAMPLES / name / "after.py", "tea house")
+    card = owner.waits_for("own.pay")
+    killed.kill()
+    assert killed.communicate()[0] == ""
+    owner.approves(card)
+    owner.writes_job("errands", JOB)
+    tools = [action["tool"] for action in owner.run_of(card["run"])["actions"]]
+    assert tools == ["own.look_up"]

@@ -316,8 +316,10 @@ class RemoteRun:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         while asked.state not in ("go", "over") and not (self._over or self.halted):
-            tool = self._tool(asked) if asked.state == "decided" else None
-            if tool is not None:
+            if asked.state == "decided":
+                tool = self._tool(asked)
+                if tool is None or not asked.present:
+                    return  # nobody is there to run it; whoever asks again goes on from here
                 self._again(asked, tool)
             left_s = None if asked.state == "asked" else until - loop.time()
             if left_s is not None and left_s <= 0:
@@ -342,6 +344,8 @@ class RemoteRun:
     def lost(self, line: str) -> None:
         """The program's connection has ended: nobody knows what became of the functions it was running."""
         for asked in list(self._asked.values()):
+            if line and asked.line == line:
+                asked.present = False
             if asked.line == line and asked.report is not None and not asked.report.done():
                 asked.report.set_exception(_gone())
                 asked.report.exception()
