@@ -27,6 +27,8 @@ NOUNS: Final = "Nouns (bare: list; then a verb)"
 HOUSE: Final = "The house itself"
 
 TABLE: Final = (
+    Entry("ask", "ask", DAILY, "Hand a goal to an agent, in a sentence."),
+    Entry("chat", "chat", DAILY, "Talk with an agent; cards are answered in place."),
     Entry("run", "runs", DAILY, "Start a job now."),
     Entry("watch", "watch", DAILY, "See runs as they go, until you press Ctrl-C."),
     Entry("inbox", "inbox", DAILY, "What waits for you: approvals, questions, reports."),
@@ -40,6 +42,7 @@ TABLE: Final = (
     Entry("runs", "runs", NOUNS, "Executions of jobs: show, diff, undo, cancel, pause, resume."),
     Entry("agents", "agents", NOUNS, "Who acts: add, show, allow, retire."),
     Entry("humans", "humans", NOUNS, "Who answers for it: add, show, retire."),
+    Entry("standing", "standing", NOUNS, "What always holds for your agents: add, remove."),
     Entry("grants", "grants", NOUNS, "Approvals given beforehand, scoped and counted: add, revoke."),
     Entry("secrets", "secrets", NOUNS, "What agents use and never see: set, bind, rotate, revoke, forget."),
     Entry("models", "models", NOUNS, "What agents may think with: add, test, remove."),

@@ -14,10 +14,10 @@ import typer
 from freehold.base.errors import Unavailable
 from freehold.base.ids import short
 from freehold.cli import words
+from freehold.cli.cards import card_words
 from freehold.cli.demo_jobs import FINANCE, RECEIPTS, ROGUE, ROGUE_PACK, STRANGER
 from freehold.cli.demo_walls import lowered, said, walls
 from freehold.cli.desk import Desk
-from freehold.cli.inbox import card_words
 from freehold.cli.screen import Board, Screen, standard
 from freehold.cli.stage import Stage, program
 from freehold.cli.verbs import noun, verb

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ import typer
 from freehold.base.errors import BadInput, Refused
 from freehold.base.ids import short
 from freehold.cli import words
+from freehold.cli.cards import card_words, decide, show_whole
 from freehold.cli.desk import Desk
-from freehold.cli.signing import AsOption, sign
+from freehold.cli.signing import AsOption
 from freehold.cli.verbs import noun, verb
 
 app: typer.Typer = noun("What waits for you")
@@ -62,47 +64,6 @@ def _cut(text: str, most: int = 50) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def card_words(card: dict[str, Any]) -> str:
-    """Return the whole card: every fact, attachment and text that would go out, and what it is bound to."""
-    facts, question = card["facts"], card.get("question")
-    who = f"{card['agent']} (owner {card['owner']}) in job {card['job']}, run {short(card['run'])}"
-    head = [
-        ("card", f"{short(card['id'])}, {card['kind']}, {card['state']}"),
-        ("asks", who),
-        ("what", "" if question else f"{facts['title']} ({card['tool']})"),
-        ("again", card["because"]),
-        ("answers" if question else "approves", f"{', '.join(card['approvers'])} ({' and '.join(card['needs'])})"),
-        ("approved", ", ".join(f"{a['who']} ({a['role']})" for a in card["approvals"])),
-        ("until", words.clock(card["expires_us"])),
-        ("digest", card["digest"]),
-    ]  # fmt: skip
-    said = [words.pairs(head)]
-    if question:
-        return "\n\n".join([*said, words.pairs(_question_rows(question))])
-    rows = [
-        (f["name"], f["value"] + (f"   [from {f['provenance']}]" if f["provenance"] else ""))
-        for f in facts["lines"]
-    ]
-    rows += [
-        ("file", f"{a['name']}, {a['size']:,} bytes\nSHA-256 {a['digest']}") for a in facts["attachments"]
-    ]
-    if rows:
-        said.append(words.pairs(rows))
-    said += [f"--- {body['name']}\n{body['text'].rstrip()}\n---" for body in facts["bodies"]]
-    return "\n\n".join(said)
-
-
-def _question_rows(question: dict[str, Any]) -> list[tuple[str, object]]:
-    rows: list[tuple[str, object]] = [("question", question["text"]), ("type", question["type"])]
-    rows.append(("choices", ", ".join(question["choices"])))
-    rows += [
-        ("reading", f"{r['value']}  ({r['source']}, {r['confidence_permille'] / 10:g} %)")
-        for r in question["readings"]
-    ]
-    rows.append(("evidence", words.plural(len(question["evidence"]), "file") if question["evidence"] else ""))
-    return rows
-
-
 @verb(app, "approve")
 def approve(
     desk: Desk,
@@ -120,21 +81,22 @@ def approve(
     """Look at what would be done, to the last byte, and allow it once."""
     card = desk.call("cards.show", {"name": name})
     content: dict[str, Any] = {"args": edited(card["args"], edit)} if edit else {}
+    text = card_words(card)
+    if content:
+        text += f"\n\nAs you changed it:\n{words.pairs(_flat(content['args']))}"
     if not desk.json:
-        print(card_words(card))
-        if content:
-            print(f"\nAs you changed it:\n{words.pairs(_flat(content['args']))}")
+        show_whole(desk, text)
     _check_shown(desk, card, digest)
     if digest is None and not desk.ask_yes("\nAllow this, once?"):
         raise Refused("Not approved; the card still waits.", code="refused.by-person")
-    decided = _decide(desk, who, "card.approve", card, content)
+    decided = decide(desk, who, "card.approve", card, content)
     desk.show(decided, _approved_words)
 
 
 def _check_shown(desk: Desk, card: dict[str, Any], digest: str | None) -> None:
-    if digest is None and not desk.interactive:
+    if digest is None and not (desk.interactive and sys.stdout.isatty()):
         raise Refused(
-            "Nobody was asked: there is no terminal.",
+            "Nobody was asked: there is no terminal that it could be shown at.",
             remedy=f"Approve at a terminal, or say which card you mean: --digest {card['digest']}",
             code="refused.not-shown",
         )
@@ -164,7 +126,7 @@ def deny(
     reason = why or (desk.ask("Why not?") if desk.interactive else "")
     if not reason.strip():
         raise BadInput("A denial says why.", remedy="Add --why 'REASON'.")
-    desk.show(_decide(desk, who, "card.deny", card, {"reason": reason}), lambda c: f"Denied ({c['state']}).")
+    desk.show(decide(desk, who, "card.deny", card, {"reason": reason}), lambda c: f"Denied ({c['state']}).")
 
 
 @verb(app, "answer")
@@ -185,9 +147,9 @@ def answer(
     if value is None:
         if not desk.interactive:
             raise BadInput("No answer was given.", remedy=f"Add it: freehold answer {name} VALUE")
-        print(card_words(card))
+        show_whole(desk, card_words(card))
         value = desk.ask("\nYour answer:")
-    decided = _decide(desk, who, "card.answer", card, {"value": value})
+    decided = decide(desk, who, "card.answer", card, {"value": value})
     desk.show(decided, lambda _: "Answered; the run goes on.")
 
 
@@ -214,16 +176,6 @@ def _save_evidence(desk: Desk, card: str, folder: Path) -> list[Path]:
             f"The evidence cannot be saved in {folder}: {error.strerror}.", remedy="Name another."
         ) from error
     return list(files.values())
-
-
-def _decide(
-    desk: Desk, who: str | None, what: Any, card: dict[str, Any], content: dict[str, Any]
-) -> dict[str, Any]:
-    signed = sign(desk, who, what, card["id"], digest=card["digest"], content=content)
-    decided: dict[str, Any] = desk.call(
-        "cards.decide", {"card": card["id"], "signed": signed, "content": content}
-    )
-    return decided
 
 
 def edited(args: dict[str, Any], edits: list[str]) -> dict[str, Any]:

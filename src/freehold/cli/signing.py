@@ -73,6 +73,24 @@ def sign(
     return signed
 
 
+def sign_with(
+    desk: Desk, key: people.SigningKey, what: people.What, about: str, content: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a statement signed with a key that is open already, as JSON."""
+    hello = desk.call("estate.hello")
+    said = people.make_statement(
+        what,
+        estate=hello["estate"],
+        by=key.human,
+        about=about,
+        digest="",
+        at=hello["now_us"],
+        content=content,
+    )
+    signed: dict[str, Any] = msgspec.to_builtins(key.sign(said))
+    return signed
+
+
 def unlock(desk: Desk, key: people.KeyFile) -> people.SigningKey:
     """Return the opened key; asks for the passphrase at the terminal where it has one."""
     if key.presence == "none" or not desk.interactive:

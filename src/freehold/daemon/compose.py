@@ -18,6 +18,7 @@ from freehold.control.verbs.records import RecordVerbs
 from freehold.control.verbs.replays import ReplayVerbs
 from freehold.control.verbs.secrets import SecretVerbs
 from freehold.control.verbs.tools import ToolVerbs
+from freehold.control.verbs.words import WordVerbs
 from freehold.control.verbs.work import WorkVerbs
 from freehold.daemon.serve import Composition, Stop
 from freehold.daemon.vault import Secrets, furnish, open_with_vault, vault_place
@@ -26,6 +27,7 @@ from freehold.kernel.kernel import Kernel
 from freehold.runtime.caretaker import Caretaker
 from freehold.runtime.cells import Cells
 from freehold.runtime.changes import Changes
+from freehold.runtime.conversation import Recalling
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.drops import Drops
 from freehold.runtime.engine import Engine
@@ -42,6 +44,7 @@ from freehold.runtime.pools import Pools
 from freehold.runtime.records import Records
 from freehold.runtime.servers import Servers
 from freehold.runtime.speakers import Speakers
+from freehold.runtime.standing import StandingRules
 from freehold.runtime.toolbox import Toolbox
 from freehold.runtime.tools.built_in import built_in
 from freehold.runtime.vault import Vault
@@ -75,8 +78,16 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     bound = (secrets.bindings, secrets.brokered)
     models, thinking = _models(kernel, couriers, secrets, broadcast)
     servers, speakers, foreign = _elsewhere(estate, kernel, pools, couriers, secrets, broadcast)
+<<<<<<< HEAD
     own = built_in(kernel.rooms, pins, _cells(estate, pools), secrets.bound)
     tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, [thinking, *own, foreign])
+=======
+    kits: list[Kit | LiveKit] = [
+        ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound),
+        *built_in(kernel.rooms, pins, _cells(estate, pools), secrets.bound), foreign, Recalling(kernel.rooms),
+    ]  # fmt: skip
+    tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)
+>>>>>>> 0a865cc (A goal in a sentence, a conversation, standing rules: the owner's signed word, what came of it carried with its labels)
     house = _house(estate, kernel, pools, (tools, pins), broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
     forgetting = Forgetting(kernel.rooms, engine, house, outbox)
@@ -187,6 +198,7 @@ def _house(
         folder=estate.folder,
         packs=Shelf(rooms.store).find,
         listener=broadcast.publish,
+        told=StandingRules(rooms).told,
     )
 
 
@@ -197,6 +209,7 @@ def verbs(desk: Desk, forgetting: Forgetting, secrets: SecretVerbs, outside: Out
     handlers.add_all(secrets.table())
     handlers.add_all(PeopleVerbs(desk, outside).table())
     handlers.add_all(CardVerbs(desk).table())
+    handlers.add_all(WordVerbs(desk, StandingRules(desk.rooms)).table())
     handlers.add_all(RecordVerbs(desk, forgetting).table())
     handlers.add_all(ReplayVerbs(desk).table())
     return handlers

@@ -32,6 +32,7 @@ What = Literal[
     "thaw",
     "rules.change",
     "people.change",
+    "word.say",
 ]
 
 _DOMAIN: Final = b"freehold/statement/v1\0"

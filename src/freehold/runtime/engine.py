@@ -96,7 +96,7 @@ class Engine:
         written in the same commit. Raises Refused when
         agent or owner may not act, BadInput for what cannot be read.
         """
-        rooms = self._rooms
+        rooms, job = self._rooms, self._house.told(job)
         rooms.registry.chain_of(job.agent, job.name, job.links)
         reason = rooms.freezes.reason(job.agent, job.name, "step.run")
         if reason is not None:

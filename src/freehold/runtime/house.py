@@ -66,7 +66,10 @@ UNKNOWN: Final = Tool("tool.call", EffectKind.READ, lambda args: (named("tool", 
 
 @dataclass(slots=True)
 class House:
-    """The shared parts. ``listener`` gets every event of every run; ``policies`` are the texts that runs pinned."""
+    """The shared parts. ``listener`` gets every event of every run; ``policies`` are the texts that runs pinned.
+
+    ``told`` adds to a job what its owner said beside its file.
+    """
 
     rooms: Rooms
     gate: Gate
@@ -77,6 +80,7 @@ class House:
     folder: Path
     packs: Callable[[str], Pack]
     listener: Callable[[str, dict[str, Any]], None] = lambda run, event: None
+    told: Callable[[Job], Job] = lambda job: job
     max_active_steps: int = MAX_ACTIVE_STEPS
     load_timeout_s: float = LOAD_TIMEOUT_S
     plan_cpu_us: int = PLAN_CPU_US
@@ -125,6 +129,7 @@ class House:
         return {
             "name": job.name, "title": job.title, "goal": job.goal, "context": job.context,
             "expectations": job.expectations, "owner": job.owner, "agent": job.agent, "run": run,
+            "standing": list(job.words.standing), "earlier": list(job.words.earlier), "resumes": job.words.after != "",
             "settings": job.params, "sources": sorted(job.sources), "subject": job.subject,
             "policy": self.policies.get(run, ""), "mail": job.mail is not None,
             "may": [str(right) for right in job.may], "tools": sorted(faced(self.tools, job, self.tools.names)),

@@ -90,6 +90,18 @@ class Mail(msgspec.Struct, frozen=True):
     sender: str
 
 
+class Words(msgspec.Struct, frozen=True):
+    """What the owner said for one run beside the job file, each signed by them.
+
+    ``standing`` are their standing rules; ``earlier`` is what they said before in the same conversation, and ``after``
+    the run whose transcript it goes on from.
+    """
+
+    standing: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    after: str = ""
+
+
 class Job(msgspec.Struct, frozen=True):
     """A job as the house sees it. ``digest`` is of the file's bytes; folders are as written in it.
 
@@ -120,6 +132,7 @@ class Job(msgspec.Struct, frozen=True):
     context: str = ""
     source: str = ""
     expectations: str = ""
+    words: Words = Words()
 
 
 def texts(value: Json) -> list[str]:

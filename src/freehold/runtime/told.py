@@ -31,6 +31,8 @@ def origins_of(rooms: Rooms, job: Job) -> Origins:
         job.expectations,
         goal if isinstance(goal, str) else "",
         job.owner,
+        *job.words.standing,
+        *job.words.earlier,
     ):
         said.say(text)
     for right in job.may:

@@ -23,6 +23,7 @@ from freehold.kernel.rooms import Rooms
 from freehold.kernel.rules import MAX_MEMO
 from freehold.runtime.bound import Bound
 from freehold.runtime.cells import Cells
+from freehold.runtime.conversation import Recalling
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.engine import MAX_LIVE, Engine, RunDocument
 from freehold.runtime.house import House, Pack, TakeRunner, load_message
@@ -136,7 +137,11 @@ class ThrowawayEstate:
         self.models.load(rooms.store)
         tell = lambda run, event: self.events.append((run, event))  # noqa: E731
         bound = None if self.bound is None else self.bound(rooms)
-        kits = [ModelKit(self.models, rooms.settings, self.couriers, tell), *self.kits(self)]
+        kits = [
+            ModelKit(self.models, rooms.settings, self.couriers, tell),
+            Recalling(rooms),
+            *self.kits(self),
+        ]
         kits += built_in(rooms, pins, Cells(self._walls, folder / "workspaces" / ".cells"), bound)
         tools = Toolbox(rooms, self.couriers, pins, self.outbox, bound, kits)
         self.house = house = House(

@@ -5,6 +5,7 @@ from typing import Any, Final
 from freehold.packs.assistant.settings import Settings, goal_of, read_settings, system_of
 from freehold.sdk import Context, Job, Pack, Plan
 from freehold.sdk.agent import Thought, Voice, think
+from freehold.sdk.agent.earlier import recall
 from freehold.sdk.agent.loop import list_tools
 from freehold.sdk.agent.planner import propose
 from freehold.sdk.agent.tools import OF_THE_LOOP
@@ -18,10 +19,11 @@ WORK_CPU_S: Final = 300
 
 
 @pack.step
-async def work(ctx: Context, goal: str, system: str, settings: Settings) -> Thought:
+async def work(ctx: Context, goal: str, system: str, settings: Settings, resumes: bool = False) -> Thought:
     """Work towards the goal until the model answers, a cap ends it, or it waits for a person."""
+    before = await recall(ctx, settings.voice) if resumes else ""
     return await think(
-        ctx, goal, system=system, voice=settings.voice, caps=settings.caps, tools=settings.tools
+        ctx, before + goal, system=system, voice=settings.voice, caps=settings.caps, tools=settings.tools
     )
 
 
@@ -45,7 +47,12 @@ async def plan(ctx: Context, job: Job) -> Plan:
     made.add(
         work,
         tools=tools_of(job, settings),
-        params={"goal": goal, "system": system, "settings": job.settings},
+        params={
+            "goal": goal,
+            "system": system,
+            "settings": job.settings,
+            "resumes": job.get("resumes") is True,
+        },  # fmt: skip
         timeout_s=WORK_S,
         cpu_s=WORK_CPU_S,
         retries=1,

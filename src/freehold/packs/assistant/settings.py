@@ -59,6 +59,9 @@ def read_settings(job: Job) -> Settings:
 def goal_of(job: Job, settings: Settings) -> str:
     """Return what the model is to work towards, in the owner's words."""
     parts = [settings.goal or job.goal]
+    earlier = [f"- {text}" for text in job.get("earlier") or ()]
+    if settings.way == "plan" and earlier:
+        parts.append("\n".join(["Before that your owner said:", *earlier]))
     for heading in ("context", "source", "expectations"):
         text = str(job.get(heading, "")).strip()
         if text:
@@ -67,5 +70,7 @@ def goal_of(job: Job, settings: Settings) -> str:
 
 
 def system_of(job: Job) -> str:
-    """Return what the model is told of its place."""
-    return SYSTEM.format(agent=job.get("agent", "an agent"), owner=job.get("owner", "a person"))
+    """Return what the model is told of its place, and its owner's standing rules."""
+    place = SYSTEM.format(agent=job.get("agent", "an agent"), owner=job.get("owner", "a person"))
+    standing = [f"- {text}" for text in job.get("standing") or ()]
+    return "\n".join([place, "", "Your owner's standing rules:", *standing]) if standing else place

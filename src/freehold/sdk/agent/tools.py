@@ -19,7 +19,7 @@ from freehold.sdk.values import Outcome, Question
 ASK_OWNER: Final = "ask_owner"
 SUBTASK: Final = "subtask"
 OF_THE_LOOP: Final = frozenset(
-    {"tools.list", "model.call", "context.compact", "question.ask", "artifact.put"}
+    {"tools.list", "model.call", "context.compact", "conversation.recall", "question.ask", "artifact.put"}
 )
 _TRIES: Final = 1_000_000
 """Arguments that do not fit are told back; caps end that, not a count of Pydantic AI's."""

@@ -1,0 +1,76 @@
+"""A person with an estate, an agent that thinks, and the endpoint of a scripted model in a thread of the test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from freehold.testing.brains import Brain
+from freehold.testing.models import ModelServer
+from tests.cli.conftest import Person, person
+
+__all__ = ["person"]
+
+JOB = """\
+---
+owner: anna
+agent: audrey
+pack: assistant
+budget:
+  run: {{money: 1.00 EUR, tokens: 500000, cpu: 5 min, wall: 1 h, actions: 200}}
+grades:
+  send: {send}
+may:
+  - model.call: "*"
+  - mail.send: "*@example.com"
+params:
+  model: tiny
+mail: {{host: 127.0.0.1, port: {port}, from: audrey@example.com}}
+---
+# Desk
+## Goal
+Help Anna with what she asks.
+## Context
+None.
+## Expectations
+Short answers.
+"""
+
+
+class House:
+    """An estate, driven by commands; ``thinks`` gives it a model with a brain."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        person.founds()
+        person.does("agents", "add", "audrey", "--owner", "anna")
+        person.does("settings", "set", "own_domains", '["example.com"]')
+
+    def employs(self, name: str = "desk", *, send: str = "ask", port: int = 2525) -> None:
+        """Write the job file of an assistant and accept it."""
+        (self.person.folder / "jobs" / f"{name}.md").write_text(JOB.format(send=send, port=port))
+        digest = self.person.types("jobs", "check", name, "--json").value["digest"]
+        self.person.does("jobs", "accept", name, "--digest", digest)
+
+    def thinks(self, brain: Brain) -> ModelServer:
+        """Add a model with this brain; returns its server, to be entered by the test before."""
+        return ModelServer(brain)
+
+    def meets(self, server: ModelServer) -> None:
+        """Add the model that ``server`` serves."""
+        self.person.does(
+            "models", "add", "tiny", "--url", server.url, "--model", "tiny", "--zone", "device",
+            "--price-in", "1", "--price-out", "2",
+        )  # fmt: skip
+
+
+@pytest.fixture
+def house(person: Person) -> Iterator[House]:
+    """An estate with the agent audrey."""
+    return House(person)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder."""
+    return tmp_path
