@@ -78,16 +78,8 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
     bound = (secrets.bindings, secrets.brokered)
     models, thinking = _models(kernel, couriers, secrets, broadcast)
     servers, speakers, foreign = _elsewhere(estate, kernel, pools, couriers, secrets, broadcast)
-<<<<<<< HEAD
-    own = built_in(kernel.rooms, pins, _cells(estate, pools), secrets.bound)
+    own = [*built_in(kernel.rooms, pins, _cells(estate, pools), secrets.bound), Recalling(kernel.rooms)]
     tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, [thinking, *own, foreign])
-=======
-    kits: list[Kit | LiveKit] = [
-        ModelKit(models, kernel.rooms.settings, couriers, broadcast.publish, bound),
-        *built_in(kernel.rooms, pins, _cells(estate, pools), secrets.bound), foreign, Recalling(kernel.rooms),
-    ]  # fmt: skip
-    tools = Toolbox(kernel.rooms, couriers, pins, outbox, secrets.bound, kits)
->>>>>>> 0a865cc (A goal in a sentence, a conversation, standing rules: the owner's signed word, what came of it carried with its labels)
     house = _house(estate, kernel, pools, (tools, pins), broadcast)
     engine = Engine(kernel, house, lambda job: read_policy(estate, job))
     forgetting = Forgetting(kernel.rooms, engine, house, outbox)
