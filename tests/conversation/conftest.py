@@ -17,7 +17,7 @@ owner: anna
 agent: audrey
 pack: assistant
 budget:
-  run: {{money: 1.00 EUR, tokens: 500000, cpu: 5 min, wall: 1 h, actions: 200}}
+  run: {{money: 1.00 EUR, tokens: 500000, cpu: 10 min, wall: 1 h, actions: 200}}
 grades:
   send: {send}
 may:
@@ -31,6 +31,8 @@ mail: {{host: 127.0.0.1, port: {port}, from: audrey@example.com}}
 ## Goal
 Help Anna with what she asks.
 ## Context
+None.
+## Source
 None.
 ## Expectations
 Short answers.

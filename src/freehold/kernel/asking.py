@@ -5,11 +5,12 @@ Rules and flow were judged before; nothing here lifts a refusal of theirs. A gra
 
 from typing import Final
 
+from freehold.base import Json
 from freehold.base.canonical import encode, encode_trusted
 from freehold.kernel.card import Ask, Card, Kind, Role
 from freehold.kernel.cards import Versions
 from freehold.kernel.change import Change
-from freehold.kernel.facts import Fact, Facts, read_back, visible
+from freehold.kernel.facts import Body, Fact, Facts, read_back, visible
 from freehold.kernel.grades import Category, Grade, grade_for
 from freehold.kernel.grants import Use
 from freehold.kernel.origins import Reason
@@ -174,9 +175,8 @@ def facts_of(request: Request, ready: Ready, question: Question | None) -> Facts
         return _with_provenance(request, ready.prepared.facts)
     blobs = [("contents", request.blob)] if request.blob is not None else []
     return read_back(
-        f"{request.tool.name}", encode(ready.args), blobs,
-        lambda path, value: _origin(request, value) if isinstance(value, str) else "",
-    )  # fmt: skip
+        f"{request.tool.name}", encode(ready.args), blobs, lambda path, value: _origin(request, value)
+    )
 
 
 def _with_provenance(request: Request, facts: Facts) -> Facts:
@@ -184,7 +184,11 @@ def _with_provenance(request: Request, facts: Facts) -> Facts:
         Fact(line.name, line.value, line.provenance or _origin(request, line.value) or "the agent")
         for line in facts.lines
     )
-    return Facts(facts.title, lines, facts.attachments, facts.bodies)
+    bodies = tuple(
+        Body(body.name, body.text, body.provenance or _origin(request, body.text.rstrip("\n")) or "the agent")
+        for body in facts.bodies
+    )
+    return Facts(facts.title, lines, facts.attachments, bodies)
 
 
 def _with_reasons(facts: Facts, reasons: tuple[Reason, ...]) -> Facts:
@@ -199,12 +203,17 @@ def _with_reasons(facts: Facts, reasons: tuple[Reason, ...]) -> Facts:
     return Facts(facts.title, (*lines, *facts.lines), facts.attachments, facts.bodies)
 
 
-def _origin(request: Request, value: str) -> str:
-    """Return which trusted record holds exactly this value, or nothing."""
+def _origin(request: Request, value: Json) -> str:
+    """Return where a value came from: the job file, the plan, or what the run's origins know of it; else nothing."""
     scope = request.scope
-    if scope.trusted.names(value) or value in scope.settings.values():
-        return "the job file"
-    return "the plan" if value in request.planned else ""
+    if isinstance(value, str):
+        if scope.trusted.names(value) or value in scope.settings.values():
+            return "the job file"
+        if value in request.planned:
+            return "the plan"
+    if scope.origins is None or value is None or isinstance(value, bool | list | dict):
+        return ""
+    return scope.origins.origin_of(value)
 
 
 def _question_facts(question: Question, lines: tuple[tuple[str, str], ...]) -> Facts:

@@ -1,10 +1,12 @@
 """What a card shows: facts read back out of the very bytes that would be sent. Rendered by the gate.
 
 A stranger may have written parts of those bytes, so whatever could make a line look like another one (control
-characters, text that runs backwards, characters without width) is spelled out, and nothing is cut in silence.
-Letters of another alphabet that look like ours are shown as they are.
+characters, text that runs backwards, characters without width) is spelled out, and nothing is cut in silence. Where
+a word or an address mixes alphabets whose letters look alike, the letters of the rarer one are marked.
 """
 
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -15,6 +17,12 @@ from freehold.base import Json, canonical
 LONGEST_LINE: Final = 200
 LONGEST_BODY: Final = 64 * 1024
 _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # printable to Unicode, empty to the eye
+
+
+_ALPHABETS: Final = (
+    "LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "MATHEMATICAL", "FULLWIDTH",
+)  # fmt: skip
+_WORD: Final = re.compile(r"[\w.@+-]+")
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -34,10 +42,11 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 class Body(msgspec.Struct, frozen=True):
-    """A longer text that goes along."""
+    """A longer text that goes along, and where it came from."""
 
     name: str
     text: str
+    provenance: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -62,8 +71,32 @@ def visible(text: str, *, lines: bool = False) -> str:
         character
         if (character.isprintable() and character not in _BLANK) or (lines and character in "\n\t")
         else f"⟨U+{ord(character):04X}⟩"
-        for character in text
+        for character in _WORD.sub(_mark_mixed, text)
     )
+
+
+def _mark_mixed(match: re.Match[str]) -> str:
+    """Return a word with the letters marked that are of another alphabet than most of it."""
+    word = match[0]
+    if word.isascii():
+        return word
+    alphabets = [_alphabet(character) for character in word]
+    known = [one for one in alphabets if one]
+    if len(set(known)) < 2:
+        return word
+    most = max(_ALPHABETS, key=known.count)
+    return "".join(
+        f"{character}⟨{one.capitalize()} U+{ord(character):04X}⟩" if one and one != most else character
+        for character, one in zip(word, alphabets, strict=True)
+    )
+
+
+def _alphabet(character: str) -> str:
+    """Return which alphabet with look-alikes a letter is of; "" for none of them, and for what is no letter."""
+    if not character.isalpha():
+        return ""
+    first = unicodedata.name(character, "").partition(" ")[0]
+    return first if first in _ALPHABETS else ""
 
 
 def attachment(name: str, data: bytes) -> Attachment:
@@ -71,14 +104,14 @@ def attachment(name: str, data: bytes) -> Attachment:
     return Attachment(visible(name), len(data), canonical.digest(data))
 
 
-def body(name: str, text: str) -> Body:
+def body(name: str, text: str, provenance: str = "") -> Body:
     """Return how a longer text is shown: clipped only with a note that says how much is missing."""
     if len(text) > LONGEST_BODY:
         whole = text.encode("utf-8", "surrogatepass")
         more, digest = len(text) - LONGEST_BODY, canonical.digest(whole)
         rest = f"\n[{more} more characters are sent; SHA-256 of all: {digest}]"
-        return Body(visible(name), visible(text[:LONGEST_BODY], lines=True) + rest)
-    return Body(visible(name), visible(text, lines=True))
+        return Body(visible(name), visible(text[:LONGEST_BODY], lines=True) + rest, provenance)
+    return Body(visible(name), visible(text, lines=True), provenance)
 
 
 def read_back(
@@ -103,7 +136,7 @@ def read_back(
             for number, inner in enumerate(value):
                 walk(f"{path}.{number}", inner)
         elif isinstance(value, str) and (len(value) > LONGEST_LINE or "\n" in value):
-            bodies.append(body(path, value))
+            bodies.append(body(path, value, provenance(path, value)))
         else:
             text = value if isinstance(value, str) else canonical.encode(value).decode()
             lines.append(Fact(visible(path), visible(text), provenance(path, value)))

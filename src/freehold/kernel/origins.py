@@ -382,6 +382,21 @@ class Origins:
             for record in read.records:
                 yield from record.strange
 
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    def origin_of(self, value: Json) -> str:
+        """Return where a value came from, for a person: whose words, or which tool's answer, hold just this."""
+        if self.said.names(value):
+            return "your own words"
+        text = fold(value if isinstance(value, str) else encode(value).decode())
+        for read in reversed(self._reads):
+            if any(_holds(record, text) for record in read.records):
+                return f"a trusted record of {read.tool}"
+        for read in reversed(self._reads):
+            if any(is_part(text, field) for record in read.records for field in record.strange):
+                return f"strangers' text in {read.tool}"
+        return "the agent's own words"
+
 
 def _verbs(tool: Tool, face: Face) -> set[str]:
     """Return the words by which people ask for a tool: its own, else those of its category and of its name."""

@@ -32,7 +32,9 @@ def test_each_value_that_would_be_sent_is_shown_once_with_where_it_came_from() -
         ("urgent", "true"),
     ]  # fmt: skip
     assert facts.lines[2].provenance == "job file: to.0"
-    assert [(found.name, found.text) for found in facts.bodies] == [("body", "one\ntwo")]
+    assert [(found.name, found.text, found.provenance) for found in facts.bodies] == [
+        ("body", "one\ntwo", "job file: body")
+    ]
     assert [(found.name, found.size, found.digest) for found in facts.attachments] == [
         ("r.html", 3, canonical.digest(b"<p>"))
     ]
@@ -56,6 +58,21 @@ def test_nothing_that_a_stranger_writes_can_hide_or_turn_around(trick: str) -> N
     shown = visible(trick)
     assert "⟨U+" in shown
     assert shown.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("trick", "shown"),
+    [
+        ("amy@hоme.example", "amy@hо⟨Cyrillic U+043E⟩me.example"),
+        ("аррӏе.com", "аррӏе.c⟨Latin U+0063⟩o⟨Latin U+006F⟩m⟨Latin U+006D⟩"),
+        ("pαypal", "pα⟨Greek U+03B1⟩ypal"),
+        ("ｐaypal", "ｐ⟨Fullwidth U+FF50⟩aypal"),
+        ("Grüße an Дима", "Grüße an Дима"),
+        ("Ünal 東京 5µm", "Ünal 東京 5µm"),
+    ],
+)
+def test_letters_of_another_alphabet_within_a_word_are_marked(trick: str, shown: str) -> None:
+    assert visible(trick) == shown
 
 
 @given(st.text())

@@ -227,3 +227,14 @@ def test_an_id_is_not_named_by_a_day_or_a_count() -> None:
 def test_a_tool_that_nobody_classified_is_asked_about() -> None:
     bare = Tool("thing", EffectKind.ONCE, lambda args: (named("tool", "thing"),), Category.SEND)
     assert len(told("Send it.", mails=[STRANGER]).judge(bare, {"to": "it"})) == 1
+
+
+def test_a_card_says_of_each_value_whose_it_is() -> None:
+    origins = told("Send amy@home.example the agenda, 42 copies.", mails=[STRANGER])
+    origins.saw("book", BOOK, {}, [{"item": "Ben", "text": "ben@work.example"}])
+    assert origins.origin_of("amy@home.example") == "your own words"
+    assert origins.origin_of(42) == "your own words"
+    assert origins.origin_of("ben@work.example") == "a trusted record of book"
+    assert origins.origin_of("carol@nowhere.example") == "the agent's own words"
+    stranger = next(text for text in origins._strange())
+    assert origins.origin_of(stranger).startswith("strangers' text in ")
