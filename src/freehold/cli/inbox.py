@@ -28,15 +28,19 @@ Evidence = Annotated[
 def inbox(
     desk: Desk,
     read: Annotated[bool, typer.Option("--read", help="Mark what was reported as read.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="A line for each card, also for equal ones.")] = False,
 ) -> None:
     """List what waits for you: approvals, questions, and what was done and reported."""
     value = desk.call("inbox.list")
-    desk.show(value, _inbox_words)
+    desk.show(value, lambda v: _inbox_words(v, every))
     if read and value["reports"]:
         desk.call("inbox.read", {"actions": [report["action"] for report in value["reports"]]})
 
 
-def _inbox_words(value: dict[str, Any]) -> str:
+def _inbox_words(value: dict[str, Any], every: bool) -> str:
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for card in value["cards"]:
+        alike.setdefault(card["id"] if every else card["about"], []).append(card)
     cards = words.table(
         ("card", "kind", "job", "what", "waits for", "until"),
         [
@@ -44,11 +48,11 @@ def _inbox_words(value: dict[str, Any]) -> str:
                 short(c["id"]),
                 c["kind"],
                 c["job"],
-                _cut(c["title"]),
+                _cut(c["title"]) + (f" ({len(same)} alike: --all)" if len(same) > 1 else ""),
                 ", ".join(c["approvers"]),
                 words.clock(c["expires_us"]),
             )
-            for c in value["cards"]
+            for c, same in ((found[0], found) for found in alike.values())
         ],
         "Nothing waits for you.",
     )

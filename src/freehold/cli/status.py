@@ -50,6 +50,8 @@ def _words(value: dict[str, Any]) -> str:
         ("couriers", value.get("couriers")),
         ("people", words.plural(value.get("humans", 0), "human")),
         ("agents", words.plural(value.get("agents", 0), "agent")),
+        ("thinking", ", ".join(value.get("thinking", []))),
+        ("standing", words.plural(value["standing"], "standing rule") if value.get("standing") else ""),
         ("runs", ", ".join(f"{count:,} {state}" for state, count in runs.items()) or "none yet"),
         (
             "waiting",

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from freehold.base import BadInput, NotFound
-from freehold.base.canonical import decode
+from freehold.base.canonical import decode, digest, encode
 from freehold.control.resolve import resolve
 from freehold.control.server import Call, Handler
 from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
@@ -81,7 +81,7 @@ class CardVerbs:
             "opened_us": card.opened_us, "expires_us": card.expires_us, "approvers": list(card.approvers),
             "needs": list(card.needs), "why": card.why, "because": card.because,
             "approvals": [msgspec.to_builtins(approval) for approval in card.approvals],
-            "title": shown.facts.title,
+            "title": shown.facts.title, "about": _about(card, shown.args),
         }  # fmt: skip
         if whole:
             view |= {
@@ -180,3 +180,9 @@ class CardVerbs:
             raise NotFound("There is no grant of this id.", remedy="List them: freehold grants")
         await self._desk.commit(self._rooms.grants.revoke(args.name, args.signed, self._desk.now_us()))
         return {"id": args.name, "state": "revoked"}
+
+
+def _about(card: Card, args: dict[str, Any]) -> str:
+    """Return what cards of one run share that ask the same of the same target; each is still decided alone."""
+    hit = {name: args.get(name) for name in CONTROL[card.tool]} if card.tool in CONTROL else args
+    return digest(encode([card.run, card.kind, card.tool, hit]))[:16]

@@ -1,5 +1,6 @@
 """Verbs on jobs and runs, the bill, and what the daemon says of itself."""
 
+import contextlib
 import os
 from typing import Any
 
@@ -21,6 +22,7 @@ from freehold.kernel.limits import cost_row
 from freehold.runtime.functions import is_external
 from freehold.runtime.job import Job
 from freehold.runtime.jobwords import check_places, describe
+from freehold.runtime.standing import STANDING
 from freehold.store.interface import Cost, Put
 
 
@@ -95,10 +97,21 @@ class WorkVerbs:
             "humans": sum(1 for human in rooms.registry.humans() if human.status == "active"),
             "agents": sum(1 for agent in rooms.registry.agents() if agent.status == "active"),
             "runs": counts, "cards": len(rooms.cards.waiting(self._desk.now_us())),
+            "standing": len(rooms.store.documents(STANDING)), "thinking": self._thinking(),
             "frozen": [msgspec.to_builtins(frozen) for frozen in rooms.freezes.all()],
             "models": self._desk.models(), "journal": rooms.ledger.size, "vault": self._secrets.stated(),
             "warnings": self._warnings(), "outside": self._outside.stated(),
         }  # fmt: skip
+
+    def _thinking(self) -> list[str]:
+        """Return the agents that have a job in which a model chooses what they do."""
+        found = set()
+        for name in self._list.names():
+            with contextlib.suppress(BadInput):
+                job = self._list.read(name)
+                if self._list.accepted(name) is not None and self._desk.shelf.find(job.pack).thinks:
+                    found.add(job.agent)
+        return sorted(found)
 
     def _warnings(self) -> list[str]:
         found = []
