@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from freehold.cli.app import TABLE
 from freehold.testing.brains import Brain
 from freehold.testing.models import ModelServer
 from tests.cli.conftest import Person, person
@@ -69,6 +70,8 @@ class House:
 @pytest.fixture
 def house(person: Person) -> Iterator[House]:
     """An estate with the agent audrey."""
+    if not any(entry.name == "models" for entry in TABLE):
+        pytest.skip("there is no command yet that adds a model")
     return House(person)
 
 
