@@ -90,9 +90,9 @@ def show_whole(desk: Desk, text: str) -> None:
         print(text)
         return
     size = os.get_terminal_size(sys.stdout.fileno())
-    room, used, lines = max(size.lines - 2, 8), 0, text.split("\n")
+    room, used, lines = max((size.lines or 24) - 2, 8), 0, text.split("\n")
     for number, line in enumerate(lines):
-        rows = 1 + max(_columns(line) - 1, 0) // max(size.columns, 20)
+        rows = 1 + max(_columns(line) - 1, 0) // max(size.columns or 80, 20)
         if used and used + rows > room:
             left = words.plural(len(lines) - number, "more line")
             if desk.ask(f"--- {left}: Enter shows them, q leaves ---").lower() == "q":
