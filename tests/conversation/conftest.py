@@ -1,12 +1,10 @@
 """A person with an estate, an agent that thinks, and the endpoint of a scripted model in a thread of the test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from freehold.cli.app import TABLE
-from freehold.testing.brains import Brain
 from freehold.testing.models import ModelServer
 from tests.cli.conftest import Person, person
 
@@ -41,7 +39,7 @@ Short answers.
 
 
 class House:
-    """An estate, driven by commands; ``thinks`` gives it a model with a brain."""
+    """An estate, driven by commands."""
 
     def __init__(self, person: Person) -> None:
         self.person = person
@@ -55,10 +53,6 @@ class House:
         digest = self.person.types("jobs", "check", name, "--json").value["digest"]
         self.person.does("jobs", "accept", name, "--digest", digest)
 
-    def thinks(self, brain: Brain) -> ModelServer:
-        """Add a model with this brain; returns its server, to be entered by the test before."""
-        return ModelServer(brain)
-
     def meets(self, server: ModelServer) -> None:
         """Add the model that ``server`` serves."""
         self.person.does(
@@ -68,7 +62,7 @@ class House:
 
 
 @pytest.fixture
-def house(person: Person) -> Iterator[House]:
+def house(person: Person) -> House:
     """An estate with the agent audrey."""
     if not any(entry.name == "models" for entry in TABLE):
         pytest.skip("there is no command yet that adds a model")
