@@ -21,7 +21,7 @@ grades:
   send: {send}
 may:
   - model.call: "*"
-  - mail.send: "*@example.com"
+  - mail.send: "@example.com"
 params:
   model: tiny
 mail: {{host: 127.0.0.1, port: {port}, from: audrey@example.com}}
