@@ -52,7 +52,7 @@ async def plan(ctx: Context, job: Job) -> Plan:
             "system": system,
             "settings": job.settings,
             "resumes": job.get("resumes") is True,
-        },  # fmt: skip
+        },
         timeout_s=WORK_S,
         cpu_s=WORK_CPU_S,
         retries=1,
