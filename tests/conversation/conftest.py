@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from freehold.cli.app import TABLE
 from freehold.testing.models import ModelServer
 from tests.cli.conftest import Person, person
 
@@ -64,8 +63,6 @@ class House:
 @pytest.fixture
 def house(person: Person) -> House:
     """An estate with the agent audrey."""
-    if not any(entry.name == "models" for entry in TABLE):
-        pytest.skip("there is no command yet that adds a model")
     return House(person)
 
 
