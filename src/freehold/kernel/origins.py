@@ -390,7 +390,7 @@ class Origins:
             return "your own words"
         text = fold(value if isinstance(value, str) else encode(value).decode())
         for read in reversed(self._reads):
-            if any(_holds(record, text) for record in read.records):
+            if any(record.holds(text) for record in read.records):
                 return f"a trusted record of {read.tool}"
         for read in reversed(self._reads):
             if any(is_part(text, field) for record in read.records for field in record.strange):
