@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(240)
 def letter(lines: int) -> Reply:
     text = "\n".join(["Hello Ben.", *(f"Line {number} of it." for number in range(lines))])
     args = {"to": ["ben@example.com"], "subject": "Hello", "text": text}
-    return Reply(calls=[("mail_send", args)])
+    return Reply(calls=[("mail__send", args)])
 
 
 def test_a_card_is_answered_in_place_and_the_mail_is_sent(house: House, folder: Path) -> None:
