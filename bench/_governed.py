@@ -144,7 +144,7 @@ class Governed:
         )
         session = Session(self, scope, origins)
         if self.suite.owner:
-            session.also(self.suite.owner)
+            origins.said.say(self.suite.owner, order=False)
         session.also(prompt)
         return session
 

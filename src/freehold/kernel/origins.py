@@ -34,6 +34,7 @@ from freehold.kernel.wording import (
     marked,
     number,
     pull,
+    spelled_out,
     words,
 )
 
@@ -173,6 +174,8 @@ class Origins:
                 continue
             if isinstance(leaf, str) and is_moment(leaf) and _all_known(leaf, known):
                 continue
+            if not own and self._trusted_number(leaf):
+                continue
             if self._goes_back(leaf) or self._read_out(leaf) or self._beside(leaf, hit):
                 continue
             if tool.category is None and self._may_follow(leaf):
@@ -186,7 +189,7 @@ class Origins:
         if self.said.names_target(leaf, own=own, offered=offered, cues=cues):
             return True
         kind = kind_of(leaf) if isinstance(leaf, str) else ""
-        if kind and any(kind_of(mark) == kind for text in self.said.texts for mark in marked(text)):
+        if kind and self.said.gives(kind):
             return False  # where the owner gave one, no other may stand in for it
         return self._pointed_at(leaf, own)
 
@@ -240,6 +243,10 @@ class Origins:
         found: set[str] = set()
         for text in texts:
             found |= self.said.distinct(text)
+        if (
+            not own and kind_of(value) == "mail"
+        ):  # whoever has an address there is spoken of by name, not by topic
+            found = {word for word in found if self.said.calls(word)}
         return pull(found)
 
     def _leads_to(self, text: str) -> bool:
@@ -257,6 +264,13 @@ class Origins:
     def _named(self, read: Read) -> bool:
         """Say whether the owner named all that a tool was asked with."""
         return all(self.said.names(text) for text in read.asked)
+
+    def _trusted_number(self, value: Json) -> bool:
+        """Say whether a number stands in a trusted field of a thing that the owner spoke of."""
+        text = fold(value if isinstance(value, str) else encode(value).decode())
+        return number(text) is not None and any(
+            text in record.trusted for read in self._reads for record in self._spoken_of(read)
+        )
 
     def _beside(self, value: Json, hit: Mapping[str, Json]) -> bool:
         """Say whether a number stands in the one trusted record of another target that the owner named."""
@@ -341,6 +355,7 @@ class Origins:
             figures += found
             rest += words(left)
         wrong = [figure.text for figure in figures if not any(one.has(figure) for one in known)]
+        wrong += spelled_out(rest)
         if wrong:
             yield Reason(
                 argument, ", ".join(wrong)[:MAX_SHOWN], "These figures are nobody's whom the owner named."

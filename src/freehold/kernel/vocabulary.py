@@ -12,30 +12,30 @@ from freehold.kernel.grades import Category
 
 COMMON: Final = frozenset(
     """
-    gladly enjoy hand compare work works working become writing write wrote line lines went miss suits
-    suit fits fit agree agreed appreciate appreciated welcome apologies apology pleasure convenient
-    possible understand understood share shared attached attachment brief kiss hug hugs gern joy reply
-    answer answered asks asked ask reminder remind asking checked check updated update total totals both
-    plan plans planned join joined suggestion suggest suggested add added a about above across actually
-    after afterwards again all almost along already also although always am among an and another any
-    anybody anyone anything anyway are around as at away back be became because been before began begin
-    being below best better between briefly by came can case come comes coming could couldn currently
-    dear detail details did different do does doing done down during each either else end enclosed
-    enough especially etc even ever every everybody everyone everything exactly few finally find fine
-    first following follows for found from full further gave general generally get gets getting give
-    given gives giving glad go goes going good got great greetings had happen happy hast have having he
-    hello help helpful her here hers herself hey hi him himself his hope hoping how however i if in
-    indeed information into is it its itself just keep kept kind kindly kinds know known last later
-    latest least less let like likely little ll long look looking looks lot made mainly make makes
-    making many may maybe me mean meant might mine more morning most much must my myself namely near
-    nearly need needed new next nice note now number of often ok okay old on once one ones only or other
-    others otherwise our ours ourselves out over overall own part per perhaps place please pleased point
-    present previous probably provided put question questions quick quite rather re read ready really
-    receive received recent recently regard regarding regards respectively right said same saw say
-    saying says see seem seems seen sense set several shall she short shortly should shown shows similar
-    simply since sincerely so some somebody someone something sometimes soon sorry sort still such sure
-    take taken taking tell text than thank thanks that the their theirs them themselves then there
-    therefore these they thing things think this those though thought through thus time to today
+    call calls called phone gladly enjoy hand compare work works working become writing write wrote line
+    lines went miss suits suit fits fit agree agreed appreciate appreciated welcome apologies apology
+    pleasure convenient possible understand understood share shared attached attachment brief kiss hug
+    hugs gern joy reply answer answered asks asked ask reminder remind asking checked check updated
+    update total totals both plan plans planned join joined suggestion suggest suggested add added a
+    about above across actually after afterwards again all almost along already also although always am
+    among an and another any anybody anyone anything anyway are around as at away back be became because
+    been before began begin being below best better between briefly by came can case come comes coming
+    could couldn currently dear detail details did different do does doing done down during each either
+    else end enclosed enough especially etc even ever every everybody everyone everything exactly few
+    finally find fine first following follows for found from full further gave general generally get
+    gets getting give given gives giving glad go goes going good got great greetings had happen happy
+    hast have having he hello help helpful her here hers herself hey hi him himself his hope hoping how
+    however i if in indeed information into is it its itself just keep kept kind kindly kinds know known
+    last later latest least less let like likely little ll long look looking looks lot made mainly make
+    makes making many may maybe me mean meant might mine more morning most much must my myself namely
+    near nearly need needed new next nice note now number of often ok okay old on once one ones only or
+    other others otherwise our ours ourselves out over overall own part per perhaps place please pleased
+    point present previous probably provided put question questions quick quite rather re read ready
+    really receive received recent recently regard regarding regards respectively right said same saw
+    say saying says see seem seems seen sense set several shall she short shortly should shown shows
+    similar simply since sincerely so some somebody someone something sometimes soon sorry sort still
+    such sure take taken taking tell text than thank thanks that the their theirs them themselves then
+    there therefore these they thing things think this those though thought through thus time to today
     together told tomorrow too took toward towards true try under up upon us useful using usually
     various ve very via was way ways we week weeks well were what whatever when whenever where whether
     which while who whole whom whose why will with within won word words would year years yes yesterday
@@ -199,9 +199,8 @@ READ_OUT_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 TURNING: Final = frozenset(
     """
-    not no never none nor neither without off instead cancel cancelled canceled stop refuse refuses
-    fake nicht nie kein keine keinen ohne statt absagen abgesagt ne pas jamais sans plutôt annule
-    annulé
+    not no never none nor neither without off instead cancel cancelled canceled stop refuse refuses fake
+    nicht nie kein keine keinen ohne statt absagen abgesagt ne pas jamais sans plutôt annule annulé
     """.split()  # noqa: SIM905
 )
 """Words that turn a sentence round; one that nobody said is never just the agent's own."""

@@ -212,16 +212,21 @@ class Said:
         self._amounts: set[Decimal] = set()
         self._stems: set[str] = set()
         self._latest: set[str] = set()
+        self._called: set[str] = set()
+        self._given: set[tuple[str, str]] = set()
         self._numbers: set[Decimal] = set()
         self._days: set[tuple[int | None, int, int]] = set()
         self._times: set[int] = set()
         self._spans: set[int] = set()
 
-    def say(self, text: str) -> None:
-        """Take in a text."""
+    def say(self, text: str, *, order: bool = True) -> None:
+        """Take in a text: an ``order``, or what goes without saying (who the owner is, what the job file allows)."""
         folded = fold(text)
+        if order:
+            self._given.update((kind_of(mark), mark) for mark in marked(folded))
         self._texts.append(folded)
         self._written.append(" ".join(text.split()))
+        self._called.update(stem(fold(word)) for word in _WORD.findall(text) if not word[0].islower())
         bare = without_moments(folded)
         self._bare.append(bare)
         self._amounts.update(amount for amount in map(number, _AMOUNT.findall(bare)) if amount is not None)
@@ -281,6 +286,15 @@ class Said:
             return amount in self._numbers
         return self._names_moment(folded)
 
+    def gives(self, kind: str) -> bool:
+        """Say whether an order names something of this kind, so that no other may stand in for it."""
+        return any(kind == given for given, _ in self._given)
+
+    def calls(self, found: str) -> bool:
+        """Say whether a word that ``distinct`` found was said as a name is, with a capital letter or in an address."""
+        word = found.removesuffix(_EARLIER)
+        return word in self._called or any(word in mark for text in self._texts for mark in marked(text))
+
     def names_target(self, value: Json, *, own: bool, offered: bool, cues: Set[str] | None = None) -> bool:
         """Say whether people named this as what is to be hit: as written, in a place where a name stands.
 
@@ -294,6 +308,8 @@ class Said:
         if isinstance(value, str) and (hidden(value) or value != value.strip() or not is_plain(value)):
             return False
         folded = fold(str(value))
+        if not folded.isascii() and not any(str(value) in text for text in self._written):
+            return False
         amount = number(folded)
         if own and amount is not None:
             return any(
@@ -349,6 +365,12 @@ class Said:
             stem(word) for word in words(text) if len(word) >= 3 and word not in _VAGUE and not word.isdigit()
         }
         return (told & self._latest) or {one + _EARLIER for one in told & self._stems}
+
+
+def spelled_out(found: list[str]) -> list[str]:
+    """Return the words of a row of numbers, which could be a telephone number; fewer than three tell of nothing."""
+    rows = "".join("x" if word in NUMBER_WORDS and len(word) > 2 else "." for word in found)
+    return [word for match in re.finditer("x{3,}", rows) for word in found[match.start() : match.end()]]
 
 
 def pull(found: Iterable[str]) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def origins_of(rooms: Rooms, job: Job) -> Origins:
     for right in job.may:
         value = values_named(right)
         if value is not None and right.effect == "permit":
-            said.say(value)
+            said.say(value, order=False)
     return Origins(said, rooms.hearsay.holds)
 
 
