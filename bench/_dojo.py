@@ -202,14 +202,16 @@ def share(before: Any, after: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A tool's result as plain data."""
+    """A tool's result as the JSON of the house, which has no floats."""
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+        return plain(value.model_dump(mode="json"))
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set):
         return [plain(inner) for inner in value]
-    return value
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def squeezed(text: str) -> str:

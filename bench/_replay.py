@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench._attackers import attackers
-from bench._dojo import Call, Door, Ledger, World, clone, share, squeezed, today
+from bench._dojo import Call, Door, Ledger, World, clone, plain, share, squeezed, today
 from bench._governed import Called, OwnerFile
 from bench._houses import Houses
 from bench._kinds import kind, part
-from freehold.kernel.labels import Integrity
+from freehold.kernel.origins import Origins
+from freehold.kernel.wording import Said
 
 GATE: Final = "gate"
 OPEN: Final = "nothing"
@@ -57,15 +58,16 @@ class Tainted:
 
     def __init__(self, tools: OwnerFile) -> None:
         self._tools = tools
-        self._tainted = False
+        self._origins = Origins(Said(None))
 
     async def call(self, function: str, args: dict[str, Any], effect: Callable[[], Any]) -> Called:
         tool = self._tools.tools[function]
-        if self._tainted and tool.category is not None:
+        if self._origins.steered and tool.category is not None:
             return Called(False, why=("tainted",))
-        face = tool.face
-        self._tainted |= face is not None and Integrity.STRANGER in face.written_by.values()
-        return Called(True, effect())
+        value = effect()
+        if tool.face is not None:
+            self._origins.saw(function, tool.face, {}, plain(value))
+        return Called(True, value)
 
 
 class Replays:
