@@ -43,6 +43,9 @@ SHORT: Final = 120
 MAX_SHOWN: Final = 80
 OWN_WORDS: Final = 8
 """One word in so many may be the agent's own: neither the owner's nor a stranger's, in no record and no common one."""
+TOLD: Final = 3
+"""One in so many of the longer words has to be the owner's or of what they spoke of: the rest may be common ones."""
+_SMALL: Final = 3
 ITEM_MARK: Final = "item:"
 _NAMES: Final = re.compile(r"[^\W.][\w .,()&+'-]*")
 _NO_PULL: Final = (0, 0)
@@ -362,8 +365,10 @@ class Origins:
             )
         own = [word for word in rest if word not in COMMON and not any(one.holds(word) for one in known)]
         strangers = [word for word in own if word in TURNING or self._hearsay(word)]
-        if strangers or len(own) * OWN_WORDS > len(rest):
-            shown = ", ".join(dict.fromkeys(strangers or own))
+        telling = [word for word in rest if len(word) > _SMALL]
+        told = [word for word in telling if any(one.holds(word) for one in known)]
+        if strangers or len(own) * OWN_WORDS > len(rest) or len(told) * TOLD < len(telling):
+            shown = ", ".join(dict.fromkeys(strangers or own or telling))
             yield Reason(
                 argument,
                 shown[:MAX_SHOWN],
