@@ -23,7 +23,7 @@ class Houses:
         unused = self._scratch / "unused"
         if not unused.exists():
             await (await Governed(unused, self.tools).open()).close()
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
             place = shutil.copytree(unused, Path(folder) / "estate")
             house = await Governed(place, self.tools, today=day).open()
             try:
