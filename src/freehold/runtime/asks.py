@@ -61,7 +61,7 @@ class Asks:
         requests: list[Asked] = []
         anew: list[tuple[Call, m.Perform]] = []
         for call, message in asked:
-            label = session.label(call)
+            label = self.passed.about(call.node, call.item, message.ordinal or 1, session.label(call))
             asker = Asker(
                 self._scope.run, self._job, session.workspace, label, call.tools, call.node, call.item
             )
@@ -162,6 +162,7 @@ class Asks:
 
     def _park(self, session: Session, call: Call, message: m.Perform, card: str) -> None:
         call.parked.add(card)
+        self.passed.waits(card)
         self.waiting[card] = (call.node, call.item)
         self.parked_any = True
         self._parked[card] = (session, call, message)

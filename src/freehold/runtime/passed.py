@@ -7,15 +7,18 @@ the model had been told, it is told the same again. The last thing a step asked 
 Called by ``asks`` alone.
 """
 
+import contextlib
 from typing import Final
 
 import msgspec
 
-from freehold.base import Json, action_id
+from freehold.base import FreeholdError, Json, action_id
 from freehold.base.canonical import decode
+from freehold.kernel.labels import Label
 from freehold.kernel.scope import Record, Request, Scope
+from freehold.kernel.subjects import ESTATE
 from freehold.runtime.house import House
-from freehold.store.interface import EntryKind
+from freehold.store.interface import Entry, EntryKind
 
 _TOLD: Final = ("not_done", "unknown")
 
@@ -36,6 +39,7 @@ class Passed:
         self._house = house
         self._scope = scope
         self._refusals: dict[str, _Refusal] = {}
+        self._about: dict[str, frozenset[str]] = {}
 
     def restore(self) -> None:
         """Read what was refused in earlier lives of the run."""
@@ -50,6 +54,31 @@ class Passed:
                 entry.index, draft.status, str(head.get("code", "")), str(said.get("message", "")),
                 str(said.get("remedy", "")), str(head.get("digest", "")),
             )  # fmt: skip
+            self._keep_about(draft.action, entry)
+
+    def waits(self, card: str) -> None:
+        """Keep whom an action is about that waits for a person."""
+        cards = self._house.rooms.cards
+        with contextlib.suppress(FreeholdError):  # forgotten, or gone: then it is about whom it is about now
+            found = cards.get(card)
+            self._about[found.action] = frozenset(cards.show(found).subjects) - {ESTATE}
+
+    def about(self, node: str, item: int, ordinal: int, label: Label) -> Label:
+        """Return ``label`` for an action: with the subjects it had when it was first asked for, where it was."""
+        identifier = action_id(self._scope.run, node, item, ordinal)
+        known = self._scope.known.get(identifier)
+        if known is not None and identifier not in self._about:
+            entry = self._house.rooms.store.entry(known.intent_index)
+            if entry is not None:
+                self._keep_about(identifier, entry)
+        subjects = self._about.get(identifier)
+        return label if subjects is None else label.about(subjects)
+
+    def _keep_about(self, action: str, entry: Entry) -> None:
+        head = decode(entry.draft.body)
+        if "label" in head and "pay" in head:
+            with contextlib.suppress(FreeholdError):
+                self._about[action] = self._house.rooms.pen.label(head["label"], head["pay"]["s"]).subjects
 
     def note(self, record: Record) -> None:
         """Keep a refusal of this life."""

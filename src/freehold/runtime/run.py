@@ -98,6 +98,8 @@ class LiveRun:
             if known:
                 self.runners.context.show(self.house.records.shown(self.scope.run))
                 self.asks.passed.restore()
+                for card in parked:
+                    self.asks.passed.waits(card)
             done = self._restored.pop(PLAN_NODE, {}).get(0)
             plan = await self.planning.plan(done, self._on_runner, lambda: self.halted)
             if plan is None:
