@@ -49,7 +49,7 @@ async def test_a_model_sees_only_the_tools_that_the_rights_allow(
     estate: ThrowawayEstate, tmp_path: Path
 ) -> None:
     with serve(CallsEverything()) as server:
-        job = await hire(estate, server, assistant(caps={"depth": 0}))
+        job = await hire(estate, server, assistant(caps={"depth": 0, "idle_turns": 20}))
         folders = {"papers": papers(tmp_path / "papers", a="yes")}
         run = await estate.engine.start(job, folders)
         await until(lambda: bool(estate.rooms.cards.waiting(estate.rooms.ledger.now_us())), 30)

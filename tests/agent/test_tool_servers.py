@@ -7,7 +7,7 @@ from tests.agent.fake import Loop, calls, says, scripted
 
 def test_a_fraction_that_a_model_writes_reaches_the_gate_as_text() -> None:
     loop = Loop(
-        scripted([calls(("calc_add", {"a": 0.5, "b": 2.0, "more": [1, 1.25]})), says("Done.")]),
+        scripted([calls(("calc.add", {"a": 0.5, "b": 2.0, "more": [1, 1.25]})), says("Done.")]),
         {"calc.add": lambda args, blob: "2.5"},
     )
     loop.run()
@@ -23,7 +23,7 @@ def test_what_a_tool_server_asks_is_put_to_the_owner_and_the_tool_called_again_w
         return answer | {"asks": [{"key": "k1", "question": question}]}
 
     loop = Loop(
-        scripted([calls(("calc_add", {"a": 2})), says("Done.")]),
+        scripted([calls(("calc.add", {"a": 2})), says("Done.")]),
         {"calc.add": adds, "question.ask": lambda args, blob: "yes"},
     )
     loop.run()
