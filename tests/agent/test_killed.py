@@ -99,7 +99,7 @@ def test_a_loop_whose_daemon_is_killed_goes_on_and_pays_no_call_twice(lives: Liv
 @pytest.mark.timeout(600)
 def test_a_loop_whose_runner_is_killed_goes_on_and_pays_no_call_twice(lives: Lives) -> None:
     clean = clean_run(lives)
-    for kill in MATTER[1:3]:
+    for kill in (*MATTER[1:3], "after commit note:card.asked #1"):
         assert lives.killed(kill, "runner", clean), kill
 
 

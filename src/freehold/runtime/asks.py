@@ -185,8 +185,7 @@ class Asks:
             return place
         session, call, message = live
         call.parked.discard(card)
-        session.take_again(call, message)
-        return None
+        return None if session.take_again(call, message) else place
 
 
 async def _nothing(intent: Intent) -> Outcome:

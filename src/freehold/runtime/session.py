@@ -253,10 +253,12 @@ class Session:
         """What of its requests is still being taken to the gate; effects go on when the runner is gone."""
         return self._tasks
 
-    def take_again(self, call: Call, message: m.Perform) -> None:
-        """Take a request that had waited for a person to the gate once more."""
-        if self.lost is None and call.number in self.calls:
-            self._begin([(call, message)])
+    def take_again(self, call: Call, message: m.Perform) -> bool:
+        """Take a request that had waited for a person to the gate once more; False where its step is gone."""
+        if self.lost is not None or call.number not in self.calls:
+            return False
+        self._begin([(call, message)])
+        return True
 
     def send(self, message: m.Message) -> None:
         """Send the runner a message; dropped when it is gone."""
