@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+import msgspec
+
 from freehold.gateway.asking import Asked, Message, ToolCall, schema
 from freehold.gateway.models import Model
 from freehold.gateway.prices import output_limit
@@ -37,7 +39,10 @@ def send_form(
         ("Content-Type", "application/json"),
         ("Accept", "text/event-stream" if stream else "application/json"),
     )
-    return headers, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    try:
+        return headers, msgspec.json.encode(body)
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON lets through and UTF-8 does not
+        return headers, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def wire_name(name: str) -> str:

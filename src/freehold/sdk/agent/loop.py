@@ -17,7 +17,7 @@ from freehold.sdk.agent.caps import Caps, Stopped, Tally
 from freehold.sdk.agent.compact import Message, Window
 from freehold.sdk.agent.fence import RULES
 from freehold.sdk.agent.model import GateModel
-from freehold.sdk.agent.tools import OF_THE_LOOP, GateToolset, Offered
+from freehold.sdk.agent.tools import OF_THE_LOOP, AllShown, GateToolset, Offered
 from freehold.sdk.context import Context
 from freehold.sdk.errors import ActionFailed, StepFailed
 from freehold.sdk.values import Artifact
@@ -165,12 +165,13 @@ class _Loop:
         model = GateModel(self, self._voice.model)
         retries = AgentRetries(tools=MANY, output=self._tally.caps.output_tries - 1)
         if output is None:
-            return Agent(model, toolsets=[self._tools], retries=retries)
+            return Agent(model, toolsets=[self._tools], retries=retries, capabilities=[AllShown()])
         schema = msgspec.json.schema(output)
         inner = schema["$defs"][output.__name__]
         whole = {**inner, "$defs": schema["$defs"]} if len(schema["$defs"]) > 1 else inner
         agent: Agent[Any, Any] = Agent(
-            model, toolsets=[self._tools], retries=retries, output_type=StructuredDict(whole, name="result")
+            model, toolsets=[self._tools], retries=retries, output_type=StructuredDict(whole, name="result"),
+            capabilities=[AllShown()],
         )  # fmt: skip
 
         @agent.output_validator

@@ -43,6 +43,7 @@ class GateModel(Model[Any]):
         super().__init__()
         self._speaks = speaks
         self._name = name or "the job's model"
+        self._written: dict[int, tuple[Any, str]] = {}
 
     @property
     def model_name(self) -> str:
@@ -69,7 +70,7 @@ class GateModel(Model[Any]):
             {
                 "name": tool.name,
                 "description": tool.description or "",
-                "parameters": json.dumps(tool.parameters_json_schema, sort_keys=True, ensure_ascii=False),
+                "parameters": self._schema(tool.parameters_json_schema),
             }
             for tool in tools
         ]
@@ -90,6 +91,14 @@ class GateModel(Model[Any]):
             model_name=str(found.get("model", "")),
             finish_reason=_FINISH.get(str(found.get("finish")), "stop"),
         )
+
+    def _schema(self, schema: dict[str, Any]) -> str:
+        """Return a schema as text; that of a tool is the same object in every turn, and is written once."""
+        known = self._written.get(id(schema))
+        if known is None or known[0] is not schema:
+            text = json.dumps(schema, sort_keys=True, ensure_ascii=False)
+            known = self._written[id(schema)] = (schema, text)
+        return known[1]
 
 
 def plain(messages: list[ModelMessage]) -> list[Message]:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
+from pydantic_ai.capabilities import ToolSearch
 from pydantic_ai.tools import RunContext, ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 from pydantic_core import SchemaValidator, core_schema
@@ -71,6 +72,19 @@ _ASKS: Final = (
     "Ask your owner what only they can know or decide. They may answer much later; say all that they need."
 )
 _BEGINS: Final = "Have a part of the work done apart from this conversation; you get its answer."
+
+
+class AllShown(ToolSearch[Any]):
+    """Stands where Pydantic AI puts a search for tools that are hidden: no tool of a loop is, so none is looked for.
+
+    The search reads the whole conversation several times in each turn, and adds a tool of its own.
+    """
+
+    def get_native_tools(self) -> list[Any]:
+        return []
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        return toolset
 
 
 class GateToolset(AbstractToolset[Any]):
