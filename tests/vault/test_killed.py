@@ -1,6 +1,7 @@
 """The vault killed in the middle of calls, or not to be opened: nothing doubled, nothing lost, one clear sentence."""
 
 import asyncio
+import base64
 import os
 import signal
 from pathlib import Path
@@ -16,7 +17,7 @@ from freehold.testing.http import HttpServer
 from freehold.testing.processes import alive, until
 from freehold.testing.server import Behaviour
 from freehold.wire import vault as v
-from freehold.wire.vault import card_bytes, link_bytes
+from freehold.wire.vault import card_bytes, link_bytes, token_bytes
 from tests.vault.conftest import House, place_in
 from tests.vault.test_use import SECRET, bound
 
@@ -82,14 +83,22 @@ async def test_it_signs_by_type_alone_and_no_type_can_stand_for_another(house: H
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(house.vault.awake.estate))
     public.verify(first, link_bytes(link))
     public.verify(await house.vault.sign_card("audrey", "anna", card.skills, 5), card_bytes(card))
-    with pytest.raises(InvalidSignature):
-        public.verify(first, card_bytes(card))
+    token = v.SignToken(1, "audrey", "estate:here", "http://127.0.0.1:7431", "t1", 1, 2)
+    assert token_bytes(token).startswith(b"eyJ")
+    assert not any(signed.startswith(b"eyJ") for signed in (link_bytes(link), card_bytes(card)))
+    words, _, signature = (await house.vault.sign_token(token)).rpartition(".")
+    assert words.encode() == token_bytes(token)
+    public.verify(base64.urlsafe_b64decode(signature + "=="), words.encode())
+    for other in (card_bytes(card), token_bytes(token)):
+        with pytest.raises(InvalidSignature):
+            public.verify(first, other)
     with pytest.raises(FreeholdError, match="no checkpoint"):
         await house.vault.sign_checkpoint(1, b"anything that is not a root")
     assert not {name for name in dir(v) if name.startswith("Sign")} - {
         "SignCheckpoint",
         "SignLink",
         "SignCard",
+        "SignToken",
     }
 
 
