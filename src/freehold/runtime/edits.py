@@ -12,6 +12,7 @@ from freehold.kernel.labels import Label
 from freehold.kernel.scope import Request
 from freehold.kernel.subjects import ESTATE
 from freehold.runtime.engine import Engine
+from freehold.runtime.functions import own_tool
 from freehold.runtime.house import House
 
 MAX_ORDINAL: Final = 10_000
@@ -26,7 +27,7 @@ def digest_of_edit(engine: Engine, house: House, gate: Gate, shown: Shown, args:
         raise BadInput("The run does not wait for this card any more.", remedy="Look again: freehold inbox")
     node, item = place
     ordinal = next((n for n in range(1, MAX_ORDINAL) if action_id(card.run, node, item, n) == card.action), 0)
-    tool = house.tools.tool(card.tool, live.job, args)
+    tool = own_tool(live.job, card.tool) or house.tools.tool(card.tool, live.job, args)
     if tool is None or not ordinal:
         raise BadInput("This action cannot be edited.", remedy="Deny it, with a reason.")
     label = Label(subjects=[subject for subject in shown.subjects if subject != ESTATE])

@@ -90,6 +90,13 @@ def is_external(job: Job) -> bool:
     return job.pack == EXTERNAL
 
 
+def own_tool(job: Job, name: str) -> Tool | None:
+    """Return a function of a job's own program as the gate knows it; None for any other tool."""
+    if not is_external(job) or not name.startswith(OWN):
+        return None
+    return read_terms(job.params).function(name.removeprefix(OWN)).tool()
+
+
 def read_terms(params: Mapping[str, Any]) -> Terms:
     """Return what the params of a job say of its program; raises BadInput naming the first mistake."""
     for key in params:

@@ -128,13 +128,15 @@ def _check_size(headers: dict[str, str]) -> None:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Return the request's body as it comes, cut off where it is larger than it may be."""
+    """Return the request's body as it comes; what reads past what it may be has it raised."""
     left = MAX_BODY
 
     async def bounded() -> Message:
         nonlocal left
         message: dict[str, Any] = dict(await receive())
         left -= len(message.get("body", b""))
-        return message if left >= 0 else {"type": "http.disconnect"}
+        if left < 0:
+            raise _too_large()
+        return message
 
     return bounded
