@@ -178,3 +178,15 @@ def test_a_token_of_the_wrong_shape_or_place_is_said_in_a_sentence(owner: Owner)
         connect(url="https://example.com", token=owner.token)
     with pytest.raises(Refused, match="does not count"):
         connect(url=owner.url, token="a.b.c")
+
+
+def test_its_job_is_spoken_of_as_a_programs_and_not_as_a_packs(owner: Owner) -> None:
+    said = owner.does("jobs", "check", "errands")
+    assert "outsider works for anna as a program from elsewhere." in said
+    assert "when its program opens a session with its token" in said
+    assert "ungoverned" in said
+    assert "pack" not in said
+    digest = owner.types("jobs", "check", "errands", "--json").value["digest"]
+    accepted = owner.does("jobs", "accept", "errands", "--digest", digest)
+    assert "Start its program" in accepted
+    assert "freehold run" not in accepted

@@ -109,7 +109,7 @@ def _checked(desk: Desk, path: Path) -> dict[str, Any]:
     if found.job is not None:
         mistakes += check_places(found.job, path.parent, found.lines)
         value |= {"digest": found.job.digest, "words": [list(pair) for pair in describe(found.job)]}
-        value |= {"title": found.job.title, "owner": found.job.owner}
+        value |= {"title": found.job.title, "owner": found.job.owner, "pack": found.job.pack}
     value["mistakes"] = [{"line": m.line, "message": m.message, "remedy": m.remedy} for m in mistakes]
     try:
         own = path.parent == desk.estate.jobs and not mistakes
@@ -167,7 +167,11 @@ def accept(
     signed = sign(desk, who, "rules.change", f"job:{name}", digest=value["digest"], content=content)
     desk.show(
         desk.call("jobs.accept", {**args, "signed": signed}),
-        lambda v: f"Accepted. Run it: freehold run {v['name']}",
+        lambda v: (
+            "Accepted. Start its program; see docs/external-agents.md."
+            if value["pack"] == "external"
+            else f"Accepted. Run it: freehold run {v['name']}"
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from freehold.kernel.grades import Category, Grade, grade_for
 from freehold.kernel.rights import Right
 from freehold.runtime import units
+from freehold.runtime.functions import is_external
 from freehold.runtime.job import Job, Limits
 from freehold.runtime.lines import Mistake
 from freehold.sandbox import Level
@@ -36,12 +37,19 @@ _WALLS: Final = {
     Level.NONE: "It runs behind what walls the machine has, and without any where the estate allows that.",
 }
 
+_BY_ITSELF: Final = "when its program opens a session with its token"
+_OUTSIDE: Final = (
+    "None of ours: its program runs where you start it, and what it does without asking is ungoverned."
+)
+
 
 def describe(job: Job) -> list[tuple[str, str]]:
     """Return what the job means in words, as (heading, sentence) pairs in reading order."""
+    external = is_external(job)
+    how = "as a program from elsewhere" if external else f"with the pack {job.pack}"
     said = [
-        ("who", f"{job.agent} works for {job.owner} with the pack {job.pack}."),
-        ("starts", _starts(job)),
+        ("who", f"{job.agent} works for {job.owner} {how}."),
+        ("starts", _BY_ITSELF if external else _starts(job)),
         ("reads", _joined([_source(job, m) for m in job.may if m.action == "source.read"], "nothing")),
         ("changes", _joined([_source(job, m) for m in job.may if m.action == "source.change"], "no source")),
         (
@@ -51,7 +59,7 @@ def describe(job: Job) -> list[tuple[str, str]]:
         ("sends", _sends(job)),
         ("spends", _spends(job)),
         ("asks", _asks(job)),
-        ("sandbox", _WALLS[job.sandbox]),
+        ("sandbox", _OUTSIDE if external else _WALLS[job.sandbox]),
     ]
     if job.subject:
         who = job.subject.partition(":")[2]
