@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Person, Said
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 JOB = """\
 ---
 owner: anna
