@@ -184,17 +184,16 @@ class _Turn:
         self._later: set[str] = set()
         self._seen: set[str] = set()
         self._planned = False
+        self._steps: set[str] = set()
 
     def take(self, event: dict[str, Any]) -> None:
         """Show an event; raises _Rest where nothing goes on without a person who is not asked here."""
         kind = event.get("event")
         if kind == "text":
-            self._speak(str(event["text"]))
-        elif kind == "node" and not self._planned:
-            self._planned = True
-            nodes = self._desk.call("runs.show", {"name": self._run})["plan"]
-            if len(nodes) > 1:
-                self._line(plan_words(nodes))
+            if not (self._steps or str(event["node"]).startswith("$")):
+                self._speak(str(event["text"]))
+        elif kind == "node":
+            self._step(event)
         elif kind == "progress" and event["text"] != "asks the model":
             self._said = ""
             self._line(f"  · {visible(str(event['text']))}")
@@ -206,6 +205,19 @@ class _Turn:
         elif kind == "run":
             for card in event.get("cards", ()):
                 self._card(card)
+
+    def _step(self, node: dict[str, Any]) -> None:
+        """Show a fixed plan once, then each of its steps as it is done; what a model says in one is no answer."""
+        if not self._planned:
+            self._planned = True
+            nodes = self._desk.call("runs.show", {"name": self._run})["plan"]
+            if len(nodes) > 1:
+                self._steps = {one["node"] for one in nodes}
+                self._line(plan_words([{**one, "total": -1} for one in nodes]))
+        if node["node"] in self._steps and node.get("total", -1) >= 0 and node.get("done") == node["total"]:
+            self._steps.discard(node["node"])
+            self._steps.add("")
+            self._line(f"  · {node['node']} done")
 
     def _card(self, card: str) -> None:
         if card in self._seen:

@@ -59,6 +59,8 @@ def init(
         "presence": presence,
     }
     desk.show(value, lambda _: _made(place, slug, presence))
+    if not desk.json:
+        _offer_models(desk, place, slug)
 
 
 def _asked(desk: Desk, question: str, option: str) -> str:
@@ -90,6 +92,16 @@ def _made(place: Path, slug: str, presence: str) -> str:
         f"  freehold jobs new receipts --agent audrey\n"
         f"  freehold run receipts"
     )
+
+
+def _offer_models(desk: Desk, place: Path, slug: str) -> None:
+    """Offer the models that run on this machine already: each at a terminal, else say how to take one in."""
+    from freehold.cli.found_models import look
+    from freehold.cli.models import offer
+
+    found = look()
+    if found:
+        offer(Desk(place, no_start=desk.no_start), slug, found, "")
 
 
 @verb(app, "up")

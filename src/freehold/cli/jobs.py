@@ -47,9 +47,11 @@ def new(
     from freehold.runtime.packs import beginnings
 
     given = beginnings(pack, lambda: desk.call("packs.list"))
+    beginning = given.pop("job.md", None)
     text = template(
-        name, pack=pack, owner=owner or signer(desk, None), agent=agent, beginning=given.pop("job.md", None)
-    )
+        name, pack=pack, owner=owner or signer(desk, None), agent=agent, beginning=beginning,
+        model=_first_model(desk) if "$model" in (beginning or "") else "",
+    )  # fmt: skip
     job = parse_job(text, name)
     path = desk.estate.job_file(name)
     try:
@@ -77,6 +79,11 @@ def new(
             + f"Next: freehold jobs edit {name}; freehold jobs accept {name}"
         ),
     )
+
+
+def _first_model(desk: Desk) -> str:
+    models = desk.call("models.list")
+    return str(models[0]["name"]) if models else "local"
 
 
 @verb(app, "check")

@@ -199,8 +199,14 @@ def _add_found(desk: Desk, name: str, who: str | None) -> None:
             f"Nothing on this machine offers {wanted} (looked at ports 11434, 8080 and 1234).",
             remedy="Start Ollama, llama.cpp or LM Studio, or say where it answers: freehold models add --help",
         )
+    offer(desk, who, found, name)
+
+
+def offer(desk: Desk, who: str | None, found: list[Any], name: str) -> None:
+    """Take in what is wanted of ``found``: the one that was named, or what a person at the terminal says yes to."""
     added = []
-    known = {model["name"] for model in desk.call("models.list")}
+    asks = bool(name) or desk.interactive
+    known = {model["name"] for model in desk.call("models.list")} if asks else set()
     for one in found:
         if one.name in known:
             continue

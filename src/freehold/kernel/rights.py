@@ -179,6 +179,12 @@ def phrase(action: str, resource: Resource) -> str:
     return f"{_PHRASES.get(action, action)} {resource.id}"
 
 
+def granted(right: Right) -> str:
+    """Return what a right allows in words, for the owner: "read mailbox imap.example.com/INBOX"."""
+    which = ": any" if right.pattern == "*" else f" {right.pattern}"
+    return f"{_PHRASES.get(right.action, right.action)}{which}"
+
+
 def exact_right(action: str, resource: Resource) -> Right:
     """Return the narrowest right that would allow ``action`` on ``resource``, to be named in a remedy."""
     return Right(action, resource.id)

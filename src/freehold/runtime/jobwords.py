@@ -8,7 +8,7 @@ from string import Template
 from typing import Final
 
 from freehold.kernel.grades import Category, Grade, grade_for
-from freehold.kernel.rights import Right
+from freehold.kernel.rights import Right, granted
 from freehold.runtime import units
 from freehold.runtime.functions import is_external
 from freehold.runtime.job import Job, Limits
@@ -30,6 +30,9 @@ _GRADES: Final = {
     Grade.ACT_AND_REPORT: "it acts and reports",
     Grade.ACT: "it acts alone",
 }
+
+_SAID: Final = frozenset({"source.read", "source.change", "outbox.write", "mail.send", "http.request"})
+"""The actions whose rights have a line of their own."""
 
 _WALLS: Final = {
     Level.NAMESPACES: "It runs behind namespaces, or not at all.",
@@ -57,10 +60,12 @@ def describe(job: Job) -> list[tuple[str, str]]:
             _joined([f"outbox {m.pattern}" for m in job.may if m.action == "outbox.write"], "no outbox"),
         ),
         ("sends", _sends(job)),
+        ("also may", _joined([granted(right) for right in job.may if right.action not in _SAID], "")),
         ("spends", _spends(job)),
         ("asks", _asks(job)),
         ("sandbox", _OUTSIDE if external else _WALLS[job.sandbox]),
     ]
+    said = [pair for pair in said if pair[1]]
     if job.subject:
         who = job.subject.partition(":")[2]
         said.append(("about", f"What it learns is sealed for {who} and can be forgotten."))
@@ -164,14 +169,28 @@ def _asks(job: Job) -> str:
 
 
 def template(
-    name: str, *, pack: str, owner: str, agent: str, currency: str = "EUR", beginning: str | None = None
+    name: str,
+    *,
+    pack: str,
+    owner: str,
+    agent: str,
+    currency: str = "EUR",
+    beginning: str | None = None,
+    model: str = "local",
 ) -> str:
     """Return the text of a new job file, commented: the pack's own ``beginning``, or one for any pack.
 
-    In either, ``$owner``, ``$agent``, ``$pack``, ``$currency`` and ``$title`` are filled in.
+    In either, ``$owner``, ``$agent``, ``$pack``, ``$currency``, ``$model`` and ``$title`` are filled in.
     """
     title = name.replace("_", " ").replace("-", " ").capitalize()
-    words = {"title": title, "pack": pack, "owner": owner, "agent": agent, "currency": currency}
+    words = {
+        "title": title,
+        "pack": pack,
+        "owner": owner,
+        "agent": agent,
+        "currency": currency,
+        "model": model,
+    }
     return Template(_BEGINNING if beginning is None else beginning).safe_substitute(words)
 
 
