@@ -148,7 +148,7 @@ async def test_a_result_that_is_no_value_is_no_result(siege: Siege, value: str) 
         ("[]", "cannot be read"),
         ('{"nodes":[]}', "0 nodes"),
         ('{"nodes":[{"id":"a","step":"gone"}]}', "no step"),
-        ('{"nodes":[{"id":"a","step":"look","tools":["shell.run"]}]}', "no tool"),
+        ('{"nodes":[{"id":"a","step":"look","tools":["shell.open"]}]}', "no tool"),
         ('{"nodes":[{"id":"a","step":"look","needs":["a"]}]}', "circle"),
         ('{"nodes":[{"id":"a","step":"look","each":"source:papers"}]}', "no source"),
         ('{"nodes":[{"id":"../a","step":"look"}]}', "a name is made of"),
