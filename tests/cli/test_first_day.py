@@ -21,6 +21,54 @@ def test_a_verb_that_needs_the_daemon_starts_it_and_says_so(person: Person) -> N
     assert person.types("status", "--json").value["running"]
 
 
+def test_a_new_estates_first_commands_name_both_an_audit_and_an_assistant(person: Person) -> None:
+    said = person.does(
+        "init", str(person.folder), "--human", "anna", "--email", "anna@example.com", "--presence", "none",
+        "--currency", "CHF",
+    )  # fmt: skip
+    for line in (one.strip() for one in said.splitlines()):
+        if line.startswith(("freehold agents", "freehold jobs")):
+            person.does(*line.split()[1:])
+    jobs = {
+        path.stem: path.read_text() for path in (person.folder / "jobs").glob("*.md") if path.stem != "policy"
+    }
+    assert {name: "CHF" in text and "EUR" not in text for name, text in jobs.items()} == {
+        "receipts": True, "desk": True,
+    }  # fmt: skip
+    begins = {}
+    for name in jobs:
+        digest = person.types("jobs", "check", name, "--json").value["digest"]
+        begins[name] = person.does("jobs", "accept", name, "--digest", digest).splitlines()[-1]
+    assert begins == {
+        "receipts": "Accepted. Run it: freehold run receipts",
+        "desk": 'Accepted. Give it a goal: freehold ask --job desk "GOAL". Talk with it: freehold chat audrey',
+    }
+
+
+def test_a_secret_that_is_not_kept_is_bound_to_nothing(owner: Person) -> None:
+    said = owner.types(
+        "secrets", "bind", "crm", "secret=crm-key", "to=https://api.example.org", "agent=audrey"
+    )
+    assert (said.code, said.out) == (2, "")
+    assert "There is no secret 'crm-key', or it was revoked." in said.err
+    assert "freehold secrets set crm-key --host api.example.org" in said.err
+    model = (
+        "models",
+        "add",
+        "far",
+        "--url",
+        "https://api.example.org/v1",
+        "--model",
+        "m",
+        "--zone",
+        "foreign",
+    )
+    keyed = owner.types(*model, "--price-in", "1", "--price-out", "1", "--secret", "crm-key")
+    assert (keyed.code, "There is no secret 'crm-key'" in keyed.err) == (2, True)
+    assert owner.types("secrets", "--json").value["bindings"] == []
+    assert owner.types("models", "--json").value == []
+
+
 def test_an_approval_is_shown_whole_bound_to_its_digest_and_done_once(owner: Person) -> None:
     owner.employs("errand")
     run = owner.types("run", "errand", "--json").value["id"]

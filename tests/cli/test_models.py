@@ -1,16 +1,18 @@
 """Models at the commands: taken in, tried, shown, given to a job, taken away; what already runs here is found."""
 
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from freehold.cli.found_models import places
 from freehold.testing.brains import Reply, Scripted
 from freehold.testing.models import ModelServer
 from tests.cli.conftest import Person
+from tests.cli.test_terminal import Terminal
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -79,17 +81,58 @@ def test_a_model_that_a_job_names_is_not_taken_away_unless_it_is_forced(owner: P
 
 def test_what_answers_on_this_machine_is_found_and_added_by_its_name(person: Person) -> None:
     person.founds()
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", 1234))
-        except OSError:
-            pytest.skip("left out: something else listens on port 1234")
-    with ModelServer(READY, port=1234):
+    with ModelServer(READY) as server:
+        person.environment["LLAMA_ARG_PORT"] = str(urlsplit(server.url).port)
         offered = person.does("models", "add", "--found")
-        assert "tiny answers at http://127.0.0.1:1234/v1 (LM Studio)" in offered
+        assert f"tiny answers at {server.url} (llama.cpp)" in offered
         assert "Added tiny" in person.does("models", "add", "tiny", "--found")
         assert person.types("models", "test", "tiny", "--json").value["text"] == "ready"
+
+
+def test_init_offers_at_a_terminal_what_answers_on_this_machine_and_takes_in_what_is_wanted(
+    person: Person,
+) -> None:
+    with ModelServer(READY) as server:
+        person.environment["LLAMA_ARG_PORT"] = str(urlsplit(server.url).port)
+        making = Terminal(
+            person,
+            "init",
+            str(person.folder),
+            "--human",
+            "anna",
+            "--email",
+            "a@example.com",
+            "--presence",
+            "none",
+        )
+        making.answers("Your name", "")
+        making.answers("your own people alone?", "n")
+        making.answers("Add tiny (llama.cpp) as tiny?", "y")
+        assert making.ends() == 0, making.said
+        assert "Added tiny: tiny at" in making.said
+    (model,) = person.types("models", "--json").value
+    assert (model["name"], model["url"], model["zone"]) == ("tiny", server.url, "device")
+
+
+def test_a_script_that_inits_is_told_how_to_take_in_what_answers_and_nothing_is_taken_in(
+    person: Person,
+) -> None:
+    with ModelServer(READY) as server:
+        person.environment["LLAMA_ARG_PORT"] = str(urlsplit(server.url).port)
+        said = person.does(
+            "init", str(person.folder), "--human", "anna", "--email", "a@example.com", "--presence", "none"
+        )
+    assert "freehold models add tiny --found" in said
+    assert person.types("models", "--json").value == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "port"),
+    [("127.0.0.1:4711", 4711), ("http://0.0.0.0:4711/", 4711), (":4711", 4711), ("0.0.0.0", 11434), ("", 11434),
+     ("127.0.0.1:99999", 11434), ("http://nonsense:port", 11434)],
+)  # fmt: skip
+def test_a_server_is_looked_for_where_its_own_variable_says(variable: str, port: int) -> None:
+    assert places({"OLLAMA_HOST": variable})[0].port == port
 
 
 def _files(folder: Path) -> list[Path]:

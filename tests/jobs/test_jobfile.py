@@ -191,15 +191,21 @@ def test_line_ends_of_windows_and_a_byte_order_mark_do_not_matter() -> None:
 
 def test_the_template_passes_its_own_check() -> None:
     job = parse_job(
-        template("march-audit", pack="expense_audit", owner="anna", agent="audrey"), "march-audit"
+        template("march-audit", pack="expense_audit", owner="anna", agent="audrey", currency="CHF"),
+        "march-audit",
     )
-    assert job.title == "March audit"
+    assert (job.title, job.budget.currency) == ("March audit", "CHF")
 
 
 def test_the_beginning_that_a_pack_gives_passes_its_check_and_brings_what_it_names(tmp_path: Path) -> None:
     given = beginnings("expense_audit", list)
     text = template(
-        "march", pack="expense-audit", owner="anna", agent="audrey", beginning=given.pop("job.md")
+        "march",
+        pack="expense-audit",
+        owner="anna",
+        agent="audrey",
+        currency="EUR",
+        beginning=given.pop("job.md"),
     )
     for name, content in given.items():
         (tmp_path / name).write_text(content)

@@ -1,11 +1,14 @@
 """What serves models on this machine already: asked on loopback, all places at once, a third of a second each.
 
-Used by `freehold init` and `freehold models add --found`. Nothing but names is taken from what answers.
+Used by `freehold init` and `freehold models add --found`. Nothing but names is taken from what answers. Where a
+server was told another port by its own variable (`OLLAMA_HOST`, `LLAMA_ARG_PORT`), it is looked for there.
 """
 
 import http.client
 import json
+import os
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
@@ -45,10 +48,23 @@ PLACES: Final = (
 )
 
 
-def look(places: tuple[Place, ...] = PLACES) -> list[FoundModel]:
-    """Return the models that answer at ``places``, in their order."""
-    with ThreadPoolExecutor(len(places)) as pool:
-        found = [model for models in pool.map(_ask, places) for model in models]
+def places(environment: Mapping[str, str]) -> tuple[Place, ...]:
+    """Return where to look, with the ports that the servers' own variables in ``environment`` name."""
+    told = {"Ollama": environment.get("OLLAMA_HOST", ""), "llama.cpp": environment.get("LLAMA_ARG_PORT", "")}
+    ports = {server: re.search(r"(?:^|:)(\d{1,5})/?$", text) for server, text in told.items()}
+    return tuple(
+        place._replace(port=int(port[1]))
+        if (port := ports.get(place.server)) and 0 < int(port[1]) < 65_536
+        else place
+        for place in PLACES
+    )
+
+
+def look() -> list[FoundModel]:
+    """Return the models that answer on this machine, in the order of `PLACES`."""
+    wanted = places(os.environ)
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        found = [model for models in pool.map(_ask, wanted) for model in models]
     return list({model.name: model for model in reversed(found)}.values())[::-1]
 
 

@@ -89,8 +89,11 @@ def _made(place: Path, slug: str, presence: str) -> str:
         f"  Keys lie in {place / 'keys'}: back them up, apart from the store.\n"
         f"Next:\n{here}"
         f"  freehold agents add audrey --owner {slug}\n"
+        f"An audit of receipts, without a model:\n"
         f"  freehold jobs new receipts --agent audrey\n"
-        f"  freehold run receipts"
+        f"An assistant, which thinks with a model of yours:\n"
+        f"  freehold models add --found\n"
+        f"  freehold jobs new desk --agent audrey --pack assistant"
     )
 
 

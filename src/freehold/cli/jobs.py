@@ -50,6 +50,7 @@ def new(
     beginning = given.pop("job.md", None)
     text = template(
         name, pack=pack, owner=owner or signer(desk, None), agent=agent, beginning=beginning,
+        currency=desk.call("estate.hello")["currency"],
         model=_first_model(desk) if "$model" in (beginning or "") else "",
     )  # fmt: skip
     job = parse_job(text, name)
@@ -174,12 +175,18 @@ def accept(
     signed = sign(desk, who, "rules.change", f"job:{name}", digest=value["digest"], content=content)
     desk.show(
         desk.call("jobs.accept", {**args, "signed": signed}),
-        lambda v: (
-            "Accepted. Start its program; see docs/external-agents.md."
-            if value["pack"] == "external"
-            else f"Accepted. Run it: freehold run {v['name']}"
-        ),
+        lambda v: f"Accepted. {_begins(v, value['pack'])}",
     )
+
+
+def _begins(job: dict[str, Any], pack: str) -> str:
+    """Say how an accepted job begins."""
+    name, agent = job["name"], job["agent"]
+    if pack == "external":
+        return "Start its program; see docs/external-agents.md."
+    if job["takes_goals"]:
+        return f'Give it a goal: freehold ask --job {name} "GOAL". Talk with it: freehold chat {agent}'
+    return f"Run it: freehold run {name}" if job["by_hand"] else "It begins when files land where it watches."
 
 
 @verb(app, "edit")

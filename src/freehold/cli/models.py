@@ -4,6 +4,7 @@ Adding asks three things of nobody's memory: where it answers, in which zone tha
 """
 
 import inspect
+import os
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -190,13 +191,14 @@ def _told(model: dict[str, Any]) -> str:
 
 def _add_found(desk: Desk, name: str, who: str | None) -> None:
     """Offer what answers on this machine: each at a terminal, else the one that was named."""
-    from freehold.cli.found_models import look
+    from freehold.cli.found_models import look, places
 
     found = [one for one in look() if name in ("", one.name)]
     if not found:
         wanted = f"a model {name}" if name else "a model"
+        ports = ", ".join(str(place.port) for place in places(os.environ))
         raise BadInput(
-            f"Nothing on this machine offers {wanted} (looked at ports 11434, 8080 and 1234).",
+            f"Nothing on this machine offers {wanted} (looked at ports {ports}).",
             remedy="Start Ollama, llama.cpp or LM Studio, or say where it answers: freehold models add --help",
         )
     offer(desk, who, found, name)

@@ -174,7 +174,7 @@ def template(
     pack: str,
     owner: str,
     agent: str,
-    currency: str = "EUR",
+    currency: str,
     beginning: str | None = None,
     model: str = "local",
 ) -> str:

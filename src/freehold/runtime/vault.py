@@ -183,9 +183,12 @@ class Vault:
 
     # ---- asking --------------------------------------------------------------------------------------------------
 
-    async def bind(self, bindings: Sequence[Binding]) -> None:
-        """Tell the vault the bindings that hold; raises Refused for one whose secret may not go there."""
-        await self._ask(lambda number: v.Bind(number, list(bindings)))
+    async def bind(self, bindings: Sequence[Binding], new: str = "") -> None:
+        """Tell the vault the bindings that hold; ``new`` names the one that is just being made.
+
+        Raises Refused for one whose secret may not go there, BadInput where the new one's secret is not kept.
+        """
+        await self._ask(lambda number: v.Bind(number, list(bindings), new))
 
     async def sign_checkpoint(self, size: int, root: bytes) -> bytes:
         """Return the signature over a checkpoint; raises Unavailable while the vault is down."""

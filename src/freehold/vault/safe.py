@@ -120,11 +120,19 @@ class Safe:
             raise
         return v.SecretView("vault", (), self._sealed.index.generation, self._now_us(), by)
 
-    def bind(self, bindings: Sequence[Binding]) -> None:
-        """Take the bindings that people signed, all; raises Refused for one whose secret may not go there."""
+    def bind(self, bindings: Sequence[Binding], new: str = "") -> None:
+        """Take the bindings that people signed, all; ``new`` names the one that is just being made.
+
+        Raises Refused for one whose secret may not go there, BadInput where the new one's secret is not kept.
+        """
         for binding in bindings:
             permits.check_binding(binding)
             known = self._sealed.index.secrets.get(binding.secret)
+            if binding.name == new and (known is None or known.revoked):
+                raise BadInput(
+                    f"There is no secret {binding.secret!r}, or it was revoked.",
+                    remedy=f"Set it first: freehold secrets set {binding.secret} --host {binding.host}",
+                )
             if known is not None and binding.host not in known.hosts:
                 raise Refused(
                     f"The secret {binding.secret} was set for {', '.join(known.hosts)}, not for {binding.host}.",

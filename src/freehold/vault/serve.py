@@ -127,7 +127,7 @@ class Server:
                 "The vault is locked.", remedy="Unlock it: freehold secrets unlock", code="unavailable.locked"
             )
         if isinstance(message, v.Bind):
-            safe.bind(message.bindings)
+            safe.bind(message.bindings, message.new)
             return ""
         if isinstance(message, v.SignCheckpoint):
             return safe.sign_checkpoint(self._origin, message)

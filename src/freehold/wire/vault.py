@@ -56,10 +56,11 @@ class Use(Message, frozen=True, tag="use"):
 
 
 class Bind(Message, frozen=True, tag="bind"):
-    """The bindings that people have signed, all of them."""
+    """The bindings that people have signed, all of them. The one that is ``new`` must name a secret that is kept."""
 
     number: int
     bindings: list[Binding]
+    new: str = ""
 
 
 class SignCheckpoint(Message, frozen=True, tag="sign_checkpoint"):

@@ -107,7 +107,7 @@ class ModelVerbs:
             return self._view(model)
         binding = check_binding(binding_of(model))
         others = [one for one in self._bindings.all() if one.name != binding.name]
-        await self._tell([*others, binding], change.join(self._bindings.bind(binding, by=who)))
+        await self._tell([*others, binding], change.join(self._bindings.bind(binding, by=who)), binding.name)
         self._brokered.forget(binding.name)
         return self._view(model)
 
@@ -127,9 +127,9 @@ class ModelVerbs:
             self._brokered.forget(model.binding)
         return {"name": model.name, "secret": model.secret}
 
-    async def _tell(self, bindings: list[Binding], change: Change) -> None:
+    async def _tell(self, bindings: list[Binding], change: Change, new: str = "") -> None:
         """Let the vault check and take the bindings, then make the change; the vault goes back if that fails."""
-        await self._vault.bind(bindings)
+        await self._vault.bind(bindings, new)
         try:
             await self._desk.commit(change)
         except FreeholdError:

@@ -103,7 +103,7 @@ class SecretVerbs:
             self._desk.rooms.registry.agent(agent)
         change = self._bindings.bind(binding, by=who)
         others = [one for one in self._bindings.all() if one.name != binding.name]
-        await self._tell([*others, binding], used.join(change))
+        await self._tell([*others, binding], used.join(change), new=binding.name)
         self._brokered.forget(binding.name)
         return dict(msgspec.to_builtins(binding))
 
@@ -116,9 +116,9 @@ class SecretVerbs:
         await self._tell([one for one in self._bindings.all() if one.name != args.name], used.join(change))
         return {"name": args.name}
 
-    async def _tell(self, bindings: list[Binding], change: Change) -> None:
+    async def _tell(self, bindings: list[Binding], change: Change, new: str = "") -> None:
         """Let the vault check and take the bindings, then make the change; the vault goes back if that fails."""
-        await self._vault.bind(bindings)
+        await self._vault.bind(bindings, new)
         try:
             await self._desk.commit(change)
         except FreeholdError:

@@ -80,7 +80,7 @@ class WorkVerbs:
         settings = self._rooms.settings.now
         return {
             "estate": self._desk.estate.id, "now_us": self._desk.now_us(), "presence": settings.presence,
-            "presence_minutes": settings.presence_minutes,
+            "presence_minutes": settings.presence_minutes, "currency": settings.currency,
         }  # fmt: skip
 
     async def _status(self, call: Call) -> dict[str, Any]:
@@ -244,7 +244,10 @@ class WorkVerbs:
         change = change.join(self._rooms.budget.set_limits(f"job:{job.name}", limits))
         await self._desk.commit(change)
         self._list.changed()
-        return {"name": job.name, "digest": job.digest, "state": "ready"}
+        return {
+            "name": job.name, "digest": job.digest, "state": "ready", "agent": job.agent, "by_hand": job.by_hand,
+            "takes_goals": not is_external(job) and self._desk.shelf.find(job.pack).thinks,
+        }  # fmt: skip
 
     # ---- runs --------------------------------------------------------------------------------------------
 
