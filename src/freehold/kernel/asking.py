@@ -18,6 +18,7 @@ from freehold.kernel.questions import Question, read_question
 from freehold.kernel.rooms import Rooms
 from freehold.kernel.scope import Judgement, Ready, Request
 from freehold.kernel.subjects import ESTATE
+from freehold.kernel.telling import told_of
 from freehold.kernel.tools import Outcome
 from freehold.store.interface import Drop, Put
 
@@ -213,7 +214,7 @@ def _origin(request: Request, value: Json) -> str:
             return "the plan"
     if scope.origins is None or value is None or isinstance(value, bool | list | dict):
         return ""
-    return scope.origins.origin_of(value)
+    return told_of(scope.origins, value)
 
 
 def _question_facts(question: Question, lines: tuple[tuple[str, str], ...]) -> Facts:

@@ -11,6 +11,7 @@ from freehold.kernel.grades import Category
 from freehold.kernel.labels import Integrity
 from freehold.kernel.origins import Origins
 from freehold.kernel.rights import named
+from freehold.kernel.telling import told_of
 from freehold.kernel.tools import EffectKind, Face, Role, Tool
 from freehold.kernel.wording import Said
 
@@ -238,3 +239,38 @@ def test_a_card_says_of_each_value_whose_it_is() -> None:
     assert origins.origin_of("carol@nowhere.example") == "the agent's own words"
     stranger = next(text for text in origins._strange())
     assert origins.origin_of(stranger).startswith("strangers' text in ")
+
+
+READ = "the agent's own words, written after it read strangers' text"
+
+
+@pytest.mark.parametrize(
+    ("value", "told_so"),
+    [
+        ("Ben's invoice: 1,240 EUR.", "; 1,240 from strangers' text in mail"),
+        ("1240, to DE89 3704 0044 0532 0130 00", "; DE89 3704 0044 0532 0130 00, 1240 from strangers' text in mail"),
+        (124000, "; 124000 from strangers' text in mail"),
+        ("Hello.\nPlease pay this week.", "; Please pay this week. from strangers' text in mail"),
+        ("I am late, 99 times.", ""),
+        ("For the 7 of us.", ""),
+        ("Give it to ben@work.example.", "; ben@work.example from a trusted record of book"),
+    ],
+)  # fmt: skip
+def test_a_card_says_what_of_an_agents_own_text_is_others(value: Json, told_so: str) -> None:
+    body = "The work costs 1240.00 EUR. Pay DE89 3704 0044 0532 0130 00. Please pay this week."
+    origins = told("Tell the 7 of us what Ben's invoice costs.", mails=[a_mail("ben@work.example", body)])
+    origins.saw("book", BOOK, {}, [{"item": "Ben", "text": "ben@work.example"}])
+    assert told_of(origins, value) == READ + told_so
+
+
+def test_before_anything_was_read_an_agents_own_words_are_just_that() -> None:
+    assert told_of(told("Hi"), "I am late, 99 times.") == "the agent's own words"
+
+
+def test_what_a_card_quotes_of_strangers_is_short_and_visible() -> None:
+    mail = a_mail("ben@work.example", " ".join(f"line{n} says\u202e many odd things." for n in range(9)))
+    said = told_of(told("Hi", mails=[mail]), mail["body"] + " And more.")  # type: ignore[operator]
+    assert said.count("many odd things") == 5
+    assert "more from strangers' text in mail" in said
+    assert "⟨U+202E⟩" in said
+    assert said.isprintable()
