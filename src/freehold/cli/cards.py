@@ -5,12 +5,12 @@ import sys
 import unicodedata
 from typing import Any, Final
 
-from freehold.base.errors import Refused
+from freehold.base.errors import FreeholdError, Refused
 from freehold.base.ids import short
 from freehold.cli import words
 from freehold.cli.desk import Desk
-from freehold.cli.signing import sign
-from freehold.kernel.people import What
+from freehold.cli.signing import open_once, sign, sign_with
+from freehold.kernel.people import SigningKey, What
 
 WHY: Final = "why you are asked"
 """The name of the lines that say why; the gate puts them first."""
@@ -114,13 +114,35 @@ def _columns(line: str) -> int:
 
 
 def decide(
-    desk: Desk, who: str | None, what: What, card: dict[str, Any], content: dict[str, Any]
+    desk: Desk, who: str | SigningKey | None, what: What, card: dict[str, Any], content: dict[str, Any]
 ) -> dict[str, Any]:
-    """Sign a decision over the very card that was shown, and hand it in."""
-    signed = sign(desk, who, what, card["id"], digest=card["digest"], content=content)
+    """Sign a decision over the very card that was shown, and hand it in. ``who`` may be one's key, open already."""
+    if isinstance(who, SigningKey):
+        signed = sign_with(desk, who, what, card["id"], content, digest=card["digest"])
+    else:
+        signed = sign(desk, who, what, card["id"], digest=card["digest"], content=content)
     args = {"card": card["id"], "signed": signed, "content": content}
     decided: dict[str, Any] = desk.call("cards.decide", args)
     return decided
+
+
+def decide_each(
+    desk: Desk, who: str | None, what: What, cards: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> tuple[list[dict[str, Any]], FreeholdError | None]:
+    """Decide several cards that were shown, with what is said of each, in one presence; each by its own statement.
+
+    Returns what was decided, and the first problem; one card that cannot be decided any more holds up no other.
+    """
+    key = open_once(desk, who) if len(cards) > 1 else who
+    decided, problem = [], None
+    for card, content in cards:
+        try:
+            decided.append(decide(desk, key, what, card, content))
+        except FreeholdError as error:
+            if len(cards) > 1:
+                desk.say(f"{short(card['id'])}: {error.message}")
+            problem = problem or error
+    return decided, problem
 
 
 def decide_in_place(desk: Desk, who: str | None, name: str) -> bool:

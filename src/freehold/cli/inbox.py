@@ -11,7 +11,7 @@ import typer
 from freehold.base.errors import BadInput, Refused
 from freehold.base.ids import short
 from freehold.cli import words
-from freehold.cli.cards import card_words, decide, show_whole
+from freehold.cli.cards import card_words, decide, decide_each, show_whole
 from freehold.cli.desk import Desk
 from freehold.cli.signing import AsOption
 from freehold.cli.verbs import noun, verb
@@ -71,10 +71,15 @@ def _cut(text: str, most: int = 50) -> str:
 @verb(app, "approve")
 def approve(
     desk: Desk,
-    name: CardName,
+    names: Annotated[
+        list[str], typer.Argument(metavar="CARD...", help="The card's id, or the beginning or end of it.")
+    ],
+    alike: Annotated[
+        bool, typer.Option("--alike", help="With it, each that `freehold inbox` counts as alike.")
+    ] = False,
     digest: Annotated[
-        str | None,
-        typer.Option(help="For scripts: the digest of the card that you mean. Needs presence `none`."),
+        list[str] | None,
+        typer.Option(help="For scripts: the digest of each card that you mean. Needs presence `none`."),
     ] = None,
     edit: Annotated[
         list[str] | None,
@@ -82,29 +87,56 @@ def approve(
     ] = None,
     who: AsOption = None,
 ) -> None:
-    """Look at what would be done, to the last byte, and allow it once."""
-    card = desk.call("cards.show", {"name": name})
-    content: dict[str, Any] = {"args": edited(card["args"], edit)} if edit else {}
-    text = card_words(card)
-    if content:
-        text += f"\n\nAs you changed it:\n{words.pairs(_flat(content['args']))}"
-    if not desk.json:
-        show_whole(desk, text)
-    _check_shown(desk, card, digest)
-    if digest is None and not desk.ask_yes("\nAllow this, once?"):
-        raise Refused("Not approved; the card still waits.", code="refused.by-person")
-    decided = decide(desk, who, "card.approve", card, content)
-    desk.show(decided, _approved_words)
+    """Look at what would be done, to the last byte, and allow it once; several are looked at one after another.
+
+    Each is its own decision over its own digest. Your key is opened once, when the last was shown.
+    """
+    cards = _cards(desk, names, alike)
+    if edit and len(cards) > 1:
+        raise BadInput("Several cards are not changed at once.", remedy="Approve the one to change alone.")
+    allowed = []
+    for number, card in enumerate(cards, 1):
+        content: dict[str, Any] = {"args": edited(card["args"], edit)} if edit else {}
+        text = card_words(card)
+        if content:
+            text += f"\n\nAs you changed it:\n{words.pairs(_flat(content['args']))}"
+        if len(cards) > 1:
+            text = f"\nCard {number} of {len(cards)}\n{text}"
+        if not desk.json:
+            show_whole(desk, text)
+        _check_shown(desk, card, digest)
+        if digest or desk.ask_yes("\nAllow this, once?"):
+            allowed.append((card, content))
+    if not allowed:
+        still = "the card still waits" if len(cards) == 1 else "the cards still wait"
+        raise Refused(f"Not approved; {still}.", code="refused.by-person")
+    decided, problem = decide_each(desk, who, "card.approve", allowed)
+    desk.show(
+        decided[0] if len(cards) == 1 and decided else decided,
+        lambda _: "\n".join(_approved_words(card, len(cards)) for card in decided),
+    )
+    if problem is not None:
+        raise problem
 
 
-def _check_shown(desk: Desk, card: dict[str, Any], digest: str | None) -> None:
-    if digest is None and not (desk.interactive and sys.stdout.isatty()):
+def _cards(desk: Desk, names: list[str], alike: bool) -> list[dict[str, Any]]:
+    """Return the cards that are meant, each once, with those that ask the same where ``alike``."""
+    found = {card["id"]: card for card in (desk.call("cards.show", {"name": name}) for name in names)}
+    if alike:
+        about = {card["about"] for card in found.values()}
+        more = [card["id"] for card in desk.call("cards.list") if card["about"] in about]
+        found |= {one: desk.call("cards.show", {"name": one}) for one in more if one not in found}
+    return list(found.values())
+
+
+def _check_shown(desk: Desk, card: dict[str, Any], digests: list[str] | None) -> None:
+    if not digests and not (desk.interactive and sys.stdout.isatty()):
         raise Refused(
             "Nobody was asked: there is no terminal that it could be shown at.",
             remedy=f"Approve at a terminal, or say which card you mean: --digest {card['digest']}",
             code="refused.not-shown",
         )
-    if digest is not None and digest != card["digest"]:
+    if digests and card["digest"] not in digests:
         raise Refused(
             f"The card has the digest {card['digest']}, not the one given: it is not what you looked at.",
             remedy="Look at it again: freehold inbox",
@@ -112,10 +144,11 @@ def _check_shown(desk: Desk, card: dict[str, Any], digest: str | None) -> None:
         )
 
 
-def _approved_words(card: dict[str, Any]) -> str:
+def _approved_words(card: dict[str, Any], of: int) -> str:
+    name = "" if of == 1 else f"{short(card['id'])}: "
     if card["state"] == "open":
-        return "Noted. It still needs another human: " + ", ".join(card["approvers"])
-    return "Approved. It will be done once."
+        return f"{name}Noted. It still needs another human: " + ", ".join(card["approvers"])
+    return f"{name}Approved. It will be done once."
 
 
 @verb(app, "deny")

@@ -74,7 +74,12 @@ def sign(
 
 
 def sign_with(
-    desk: Desk, key: people.SigningKey, what: people.What, about: str, content: dict[str, Any]
+    desk: Desk,
+    key: people.SigningKey,
+    what: people.What,
+    about: str,
+    content: dict[str, Any],
+    digest: str = "",
 ) -> dict[str, Any]:
     """Return a statement signed with a key that is open already, as JSON."""
     hello = desk.call("estate.hello")
@@ -83,12 +88,23 @@ def sign_with(
         estate=hello["estate"],
         by=key.human,
         about=about,
-        digest="",
+        digest=digest,
         at=hello["now_us"],
         content=content,
     )
     signed: dict[str, Any] = msgspec.to_builtins(key.sign(said))
     return signed
+
+
+def open_once(desk: Desk, given: str | None) -> people.SigningKey | str | None:
+    """Return what signs several statements of one command with the presence of one: the opened key.
+
+    Where a passphrase counts for some minutes anyway, the terminal's own holder signs, and ``given`` comes back.
+    """
+    key = people.read_key(desk.estate.key_of(signer(desk, given)))
+    if key.presence == "none" or desk.call("estate.hello")["presence_minutes"]:
+        return given
+    return unlock(desk, key)
 
 
 def unlock(desk: Desk, key: people.KeyFile) -> people.SigningKey:
