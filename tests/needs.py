@@ -7,6 +7,9 @@ from typing import NoReturn
 
 import pytest
 
+from freehold.sandbox import Level
+from freehold.sandbox.landlock import NEEDED, version
+
 LEFT_OUT = "left out: "
 
 
@@ -16,6 +19,14 @@ def program(name: str, *, package: str) -> str:
     if path is None:
         leave_out(f"no {name} (Debian: {package})")
     return path
+
+
+def walls(level: Level) -> None:
+    """Leave the running test out where the walls of a level are not there."""
+    if level is Level.NAMESPACES:
+        program("bwrap", package="bubblewrap")
+    if level is Level.LANDLOCK and version() < NEEDED:
+        leave_out("no Landlock of version 6 (Linux 6.12)")
 
 
 def tool_servers() -> Path:

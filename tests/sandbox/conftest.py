@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from freehold.sandbox import Level
-from freehold.sandbox.landlock import NEEDED, version
 from tests import needs
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +21,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def need(level: Level) -> None:
     """Leave the test out where what the level is made of is not there."""
-    if level is Level.NAMESPACES:
-        needs.program("bwrap", package="bubblewrap")
-    if level is Level.LANDLOCK and version() < NEEDED:
-        needs.leave_out("no Landlock of version 6 (Linux 6.12)")
+    needs.walls(level)
 
 
 def as_user(user: str, *arguments: str) -> list[str]:

@@ -9,6 +9,7 @@ from freehold.kernel.rights import right
 from freehold.reader.page import read
 from freehold.sandbox import Level
 from freehold.testing.estates import OWNER
+from tests.needs import walls
 from tests.tools.conftest import Desk
 from tests.tools.site import Reply, Site, site
 
@@ -55,8 +56,10 @@ async def test_a_page_is_text_with_its_links_and_without_what_hides(desk: Desk, 
     assert "web:127.0.0.1" in label.sources
 
 
-async def test_a_page_is_read_behind_walls_too(desk: Desk, served: Site) -> None:
-    desk.estate.level = Level.NAMESPACES
+@pytest.mark.parametrize("level", [Level.NAMESPACES, Level.LANDLOCK])
+async def test_a_page_is_read_behind_walls_too(desk: Desk, served: Site, level: Level) -> None:
+    walls(level)
+    desk.estate.level = level
     served.pages["/prices"] = Reply(PAGE)
     page = await desk.one("page.read", url=f"{served.url}/prices")
     assert "A chair is 40 EUR." in page["text"]

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +20,8 @@ import msgspec
 from freehold.base import BadInput, Unavailable
 from freehold.runtime.courier import as_descriptor
 from freehold.runtime.job import Job
-from freehold.sandbox import Level, Limits, Profile, enter_command
+from freehold.runtime.packed import pack
+from freehold.sandbox import Level, Limits, Profile, enter_command, module_command
 from freehold.wire import child
 
 MAX_ANSWER: Final = 16 << 20
@@ -33,12 +33,16 @@ _CHUNK: Final = 1 << 16
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a program ended: its exit code, None where it was killed for its time; what it printed, up to the bound."""
+    """How a program ended: its exit code, None where it was killed for its time; what it printed, up to the bound.
+
+    ``left`` are the files that it left in a folder of its own, packed; None where they are too many or too large.
+    """
 
     status: int | None
     out: bytes
     errors: bytes
     truncated: bool
+    left: bytes | None = b""
 
 
 class Cells:
@@ -69,7 +73,7 @@ class Cells:
 
         Raises BadInput where they cannot be read, Unavailable where no cell could be made.
         """
-        argv = [sys.executable, "-P", "-m", "freehold.reader", what, json.dumps(options)]
+        argv = module_command("freehold.reader", what, json.dumps(options))
         ended = await self.run(job, argv, data, timeout_s=READ_S, most=MAX_ANSWER)
         if ended.status != 0 or ended.truncated:
             raise BadInput(
@@ -86,29 +90,47 @@ class Cells:
         return value
 
     async def run(
-        self, job: Job, argv: Sequence[str], given: bytes, *, timeout_s: float, most: int,
-        own_folder: bool = False,
+        self, job: Job, argv: Sequence[str], given: bytes, *, timeout_s: float, most: int
     ) -> Ended:  # fmt: skip
-        """Run a program to its end, where asked in an empty folder of its own. Raises Unavailable, Refused."""
-        level = await self._level(job)
-        room = self._folder / f"{os.getpid()}-{next(self._numbers)}" if own_folder else None
-        profile = Profile(level, (), str(room or ""), self._hidden, _LIMITS)
+        """Run a program to its end, without a folder. Raises Unavailable, Refused."""
+        profile = Profile(await self._level(job), (), "", self._hidden, _LIMITS)
+        async with self._places:
+            return await self._run(enter_command(profile, argv), given, timeout_s, most)
+
+    async def shell(
+        self, job: Job, command: str, given: bytes, files: bytes, *, timeout_s: float, most: int
+    ) -> Ended:
+        """Run a command of the shell in a folder of its own, which begins with ``files``, packed; b"" for none.
+
+        Raises Unavailable, Refused.
+        """
+        room = self._folder / f"{os.getpid()}-{next(self._numbers)}"
+        profile = Profile(await self._level(job), (), str(room), self._hidden, _LIMITS)
+        begun = as_descriptor(files) if files else -1
+        argv = ["/bin/sh", "-c", command]
+        if begun >= 0:
+            os.lseek(begun, 0, os.SEEK_SET)
+            argv = module_command("freehold.reader.unpack", str(begun), command)
+        keep = [begun] if begun >= 0 else []
         async with self._places:
             try:
-                if room is not None:
-                    _make_room(room)
-                return await self._run(enter_command(profile, argv), given, timeout_s, most)
+                _make_room(room)
+                ended = await self._run(enter_command(profile, argv, keep), given, timeout_s, most, keep)
+                return msgspec.structs.replace(ended, left=await asyncio.to_thread(_left_in, room))
             finally:
-                if room is not None:
-                    await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
+                if begun >= 0:
+                    os.close(begun)
+                await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
 
-    async def _run(self, command: list[str], given: bytes, timeout_s: float, most: int) -> Ended:
+    async def _run(
+        self, command: list[str], given: bytes, timeout_s: float, most: int, keep: Sequence[int] = ()
+    ) -> Ended:
         source = as_descriptor(given)
         os.lseek(source, 0, os.SEEK_SET)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-                env=child.clean_environment(dict(os.environ)), start_new_session=True,
+                env=child.clean_environment(dict(os.environ)), start_new_session=True, pass_fds=keep,
             )  # fmt: skip
         except OSError as error:
             raise Unavailable(f"No cell can be made: {error.strerror}.") from error
@@ -148,6 +170,17 @@ def _make_room(room: Path) -> None:
             one.chmod(0o711)
     except OSError as error:
         raise Unavailable(f"No cell can be made: {error.strerror}.") from error
+
+
+def _left_in(room: Path) -> bytes | None:
+    """Return what lies in the one folder that the cell's process had, packed."""
+    for inner in room.iterdir():
+        folder = os.open(inner, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return pack(folder)
+        finally:
+            os.close(folder)
+    return b""
 
 
 async def _bounded(stream: asyncio.StreamReader, most: int) -> tuple[bytes, bool]:

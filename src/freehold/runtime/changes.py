@@ -18,8 +18,10 @@ from freehold.kernel import body as bodies
 from freehold.kernel.change import Change, Note
 from freehold.runtime.house import House
 from freehold.runtime.outbox import Outbox
+from freehold.runtime.packed import unpacked
 from freehold.runtime.puts import PUTS_FILES, FilePut, read_puts
 from freehold.runtime.replaced import now_inside, restore_inside
+from freehold.runtime.tools.shell import folder_of
 from freehold.runtime.workspace import files_inside, read_inside
 from freehold.store.interface import EntryKind
 
@@ -159,7 +161,8 @@ class Changes:
     # ---- what runners left ---------------------------------------------------------------------------
 
     def _left(self, run: str) -> Iterator[FileChange]:
-        """Files in the folders of the run's runners."""
+        """Files in the folders of the run's runners, and in the one of its commands."""
+        yield from self._left_by_commands(run)
         try:
             folder = os.open(self._house.workspace(run), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
@@ -173,6 +176,16 @@ class Changes:
                     )
         finally:
             os.close(folder)
+
+    def _left_by_commands(self, run: str) -> Iterator[FileChange]:
+        address = folder_of(self._house.rooms.store, run)
+        files = {}
+        if address:
+            with contextlib.suppress(FreeholdError):  # forgotten with its subject
+                files = unpacked(self._house.tools.artifact(run, address).data)
+        for name in sorted(files):
+            path, data = f"shell/{name}", files[name]
+            yield FileChange("workspace", path, len(data), digest(data), "new", _diff(path, None, data))
 
 
 def _state(put: FilePut, data: bytes | None) -> State:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from freehold.base import FreeholdError
 from freehold.sandbox import kernel
@@ -19,6 +19,25 @@ from freehold.sandbox.sandbox import Cell, Sandbox, environment_inside
 
 CANNOT = 125
 """The exit code where the walls could not be built; the reason is on standard error."""
+
+
+_FIND: Final = """\
+import importlib.util, runpy, sys
+module, place = sys.argv[1:3]
+del sys.argv[1:3]
+spec = importlib.util.spec_from_file_location(
+    "freehold", place + "/__init__.py", submodule_search_locations=[place])
+sys.modules["freehold"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["freehold"])
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+"""Runs a module of ours where our package may be read and the folder above it may not be listed: a source tree's."""
+
+
+def module_command(module: str, *words: str) -> list[str]:
+    """Return the command line that runs a module of ours behind walls, with ``words`` as its arguments."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return [sys.executable, "-P", "-c", _FIND, module, package, *words]
 
 
 def enter_command(profile: Profile, argv: Sequence[str], keep: Sequence[int] = ()) -> list[str]:
