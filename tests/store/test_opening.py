@@ -1,6 +1,7 @@
 """Opening a store that cannot be opened: one clear sentence each, and nothing is changed or left behind."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -66,7 +67,8 @@ async def test_migration_tools_are_loaded_only_when_there_is_something_to_migrat
     address: str, engine: str
 ) -> None:
     driver = ["psycopg"] if engine == "postgres" else []
-    assert python(OPEN, address).split() == ["0", "alembic", "sqlalchemy", *driver]
+    tools = ["alembic", "sqlalchemy"] if engine == "postgres" else []
+    assert python(OPEN, address).split() == ["0", *tools, *driver]
     assert python(OPEN, address).split() == ["0", *driver]
 
 
@@ -102,6 +104,29 @@ def test_the_code_knows_every_migration_and_the_newest() -> None:
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [schema.HEAD]
     assert {revision.revision for revision in script.walk_revisions()} == schema.KNOWN
+
+
+async def test_a_new_database_is_what_the_migrations_make(tmp_path: Path) -> None:
+    async with opened(str(tmp_path / "made")):
+        pass
+    migrated = tmp_path / "migrated.db"
+    schema.migrate("sqlite", lambda: sqlite3.connect(migrated, isolation_level=None))
+    made = tmp_path / "made" / "freehold.db"
+    assert structure(made) == structure(migrated)
+    for query in ("SELECT version_num FROM freehold_version", "SELECT one FROM house"):
+        assert rows(made, query) == rows(migrated, query) != []
+
+
+def structure(database: Path) -> dict[str, tuple[str, str]]:
+    """What a database is made of: each table's and index's kind and definition, white space aside."""
+    found = rows(database, "SELECT name, type, coalesce(sql, '') FROM sqlite_master")
+    return {name: (kind, re.sub(r"\s+", "", definition)) for name, kind, definition in found}
+
+
+def rows(database: Path, query: str) -> list[tuple[str, ...]]:
+    """What a query finds."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
 
 
 @pytest.mark.parametrize(

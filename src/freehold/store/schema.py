@@ -1,6 +1,7 @@
 """Which version a database is of, and how it gets to ours. Only the engines call it.
 
-The stamp is read with one SELECT; Alembic and SQLAlchemy are loaded only when there is something to do.
+The stamp is read with one SELECT; Alembic and SQLAlchemy are loaded only when there is something to migrate, and for
+a new database of PostgreSQL; a new one of SQLite is made from the statements that the migrations come to.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from freehold.base import BadInput
+from freehold.store.newest import STATEMENTS
 
 HEAD: Final = "0001"
 """The revision that this code reads and writes."""
@@ -42,10 +44,25 @@ def bring_to_head(
             remedy="Install the newer version again; nothing was changed.",
             code="input.store.newer",
         )
-    _migrate(dialect, connect)
+    if stamp is None and dialect == "sqlite":
+        _make(connect)
+    else:
+        migrate(dialect, connect)
 
 
-def _migrate(dialect: str, connect: Callable[[], Any]) -> None:
+def _make(connect: Callable[[], Any]) -> None:
+    connection = connect()
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in STATEMENTS:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def migrate(dialect: str, connect: Callable[[], Any]) -> None:
+    """Run every migration that a database has not seen, all in one transaction."""
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
