@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 
 from freehold.runtime.pool import RunnerPool
+from freehold.runtime.pools import spare_runners
 from freehold.testing.http import HttpServer
 from freehold.testing.processes import alive, children, until
 from freehold.wire import child
 from freehold.wire import messages as m
 from tests.runner.conftest import PACKS, Peer, value
+
+
+def test_a_daemon_keeps_a_warm_runner_for_every_two_cores_and_four_at_most() -> None:
+    assert [spare_runners(cores) for cores in (1, 2, 3, 4, 8, 64)] == [1, 1, 1, 2, 4, 4]
 
 
 async def test_a_warm_runner_is_handed_out_without_a_wait_and_replaced(pool: RunnerPool) -> None:

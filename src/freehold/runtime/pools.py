@@ -5,6 +5,7 @@ one that a person added gets its own, read-only, and so a pool of its own: no pa
 """
 
 import asyncio
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,12 @@ from freehold.sandbox.probe import Reach
 READY: Final = ".ready"
 """Where in the folder of workspaces runners that wait for a run have theirs."""
 _MAX_POOLS: Final = 32
+_MAX_SPARE: Final = 4
+
+
+def spare_runners(cores: int) -> int:
+    """Return how many runners of a pack wait: loading a pack takes a core for up to a second, and the run needs it."""
+    return max(1, min(cores // 2, _MAX_SPARE))
 
 
 class Pools:
@@ -35,7 +42,7 @@ class Pools:
         none_allowed: Callable[[], bool] = lambda: False,
         hidden: tuple[Path, ...] = (),
         limits: Limits | None = None,
-        spare: int = 4,
+        spare: int | None = None,
         log: Path | None = None,
     ) -> None:
         self._ready = workspaces / READY
@@ -43,7 +50,7 @@ class Pools:
         self.walls: Final = Walls(hidden=hidden, none_allowed=none_allowed)
         self._hidden = tuple(str(folder) for folder in hidden)
         self._limits = limits or Limits()
-        self._spare = spare
+        self._spare = spare_runners(len(os.sched_getaffinity(0))) if spare is None else spare
         self._log = log
         self._pools: dict[tuple[Level, tuple[str, ...], str], RunnerPool] = {}
         self._made = 0
