@@ -1,5 +1,6 @@
 """A person with an estate, an agent that thinks, and the endpoint of a scripted model in a thread of the test."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,10 @@ Short answers.
 
 
 class House:
-    """An estate, driven by commands."""
+    """An estate with the agent audrey, driven by commands."""
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        person.founds()
-        person.does("agents", "add", "audrey", "--owner", "anna")
-        person.does("settings", "set", "own_domains", '["example.com"]')
 
     def employs(self, name: str = "desk", *, send: str = "ask", port: int = 2525) -> None:
         """Write the job file of an assistant and accept it."""
@@ -60,9 +58,21 @@ class House:
         )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an estate with the agent audrey, at rest; for copying."""
+    found = Person(tmp_path_factory.mktemp("staffed") / "estate")
+    found.founds()
+    found.does("agents", "add", "audrey", "--owner", "anna")
+    found.does("settings", "set", "own_domains", '["example.com"]')
+    found.does("down")
+    return found.folder
+
+
 @pytest.fixture
-def house(person: Person) -> House:
-    """An estate with the agent audrey."""
+def house(person: Person, staffed: Path) -> House:
+    """An estate with the agent audrey, a copy of that one."""
+    shutil.copytree(staffed, person.folder)
     return House(person)
 
 

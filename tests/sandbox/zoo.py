@@ -44,8 +44,15 @@ def _page(content: bytes, more: bytes = b"", box: bytes = b"0 0 300 300") -> lis
     ]
 
 
-def _flate(data: bytes, more: bytes = b"") -> bytes:
-    packed = zlib.compress(data, 9)
+def _zeros(mebibytes: int) -> bytes:
+    """Return so many zeros, packed by zlib's rules (RFC 1950) without packing each of them."""
+    packer = zlib.compressobj(9)
+    first, again = (packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    checksum = (mebibytes << 20) % 65_521 << 16 | 1
+    return first + again * (mebibytes - 1) + b"\x03\0" + struct.pack(">I", checksum)
+
+
+def _flate(packed: bytes, more: bytes = b"") -> bytes:
     return b"<< /Filter /FlateDecode /Length %d %b >>\nstream\n%b\nendstream" % (len(packed), more, packed)
 
 
@@ -63,8 +70,8 @@ def pdfs() -> Iterator[tuple[str, bytes]]:
     picture = _page(b"/Im Do")
     picture[2] = picture[2].replace(b"/Contents", b"/Resources << /XObject << /Im 5 0 R >> >> /Contents")
     lie = b"/Type /XObject /Subtype /Image /Width 40000 /Height 40000 /ColorSpace /DeviceRGB /BitsPerComponent 8"
-    yield "bomb.pdf", _pdf(*picture, _flate(bytes(60 << 20), lie))
-    yield "stream-of-streams.pdf", _pdf(*_page(b"")[:3], _flate(zlib.compress(bytes(30 << 20), 9)))
+    yield "bomb.pdf", _pdf(*picture, _flate(_zeros(60), lie))
+    yield "stream-of-streams.pdf", _pdf(*_page(b"")[:3], _flate(zlib.compress(_zeros(30), 9)))
     yield (
         "locked.pdf",
         _pdf(*_page(b"0 0 m"), trailer=b"/Encrypt << /Filter /Standard /V 9 /R 9 /O () /U () /P -1 >>"),
@@ -91,8 +98,8 @@ def pngs() -> Iterator[tuple[str, bytes]]:
     yield "nothing.png", _png(0, 0, rows)
     yield "half.png", _png(100, 100, rows)[:60]
     yield "lied-checksum.png", _png(100, 100, rows[:-4] + b"\0\0\0\0")
-    yield "bomb.png", _png(100, 100, _chunk(b"IDAT", zlib.compress(bytes(200 << 20), 9)))
-    text = zlib.compress(bytes(100 << 20), 9)
+    yield "bomb.png", _png(100, 100, _chunk(b"IDAT", _zeros(200)))
+    text = _zeros(100)
     yield "text-bomb.png", _png(100, 100, _chunk(b"zTXt", b"Comment\0\0" + text), rows)
     yield "profile-bomb.png", _png(100, 100, _chunk(b"iCCP", b"icc\0\0" + text), rows)
     yield "no-palette.png", _png(100, 100, rows, colour=3)
@@ -200,7 +207,7 @@ def mails() -> Iterator[tuple[str, bytes]]:
     yield "long-line.eml", b"Subject: " + b"x" * (4 << 20)
     yield (
         "bomb.eml",
-        b"Content-Transfer-Encoding: base64\n\n" + base64.b64encode(zlib.compress(bytes(50 << 20))),
+        b"Content-Transfer-Encoding: base64\n\n" + base64.b64encode(_zeros(50)),
     )
 
 
