@@ -4,7 +4,6 @@ It has no network of its own and no file: each delivery brings a connected socke
 courier of a binding gets one secret for each from the vault. It ends when the daemon is gone.
 """
 
-import asyncio
 import os
 import socket
 import sys
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from freehold.base import FreeholdError
-from freehold.courier.broker import Broker
 from freehold.courier.chat import Reader
 from freehold.courier.http import Stream, deliver_http
 from freehold.courier.smtp import deliver_mail
@@ -25,6 +23,7 @@ from freehold.wire.blocking import BlockingChannel
 from freehold.wire.permits import Binding
 
 if TYPE_CHECKING:
+    from freehold.courier.broker import Broker
     from freehold.courier.tools import Speaker
 
 Contents = dict[str, bytes]
@@ -71,10 +70,23 @@ def _read_and_close(descriptor: int) -> bytes:
         return file.read()
 
 
-def _speaker() -> "type[Speaker]":
-    from freehold.courier.tools import Speaker
+def _loaded(kind: str) -> "tuple[type[Speaker] | None, type[Broker] | None]":
+    """Load what only one kind of courier needs: each starts often, and the others are not to pay for it."""
+    if kind == "mcp":
+        from freehold.courier.tools import Speaker
 
-    return Speaker
+        return Speaker, None
+    if kind == "broker":
+        from freehold.courier.broker import Broker
+
+        return None, Broker
+    return None, None
+
+
+def _speak(speaker: "Speaker") -> None:
+    import asyncio
+
+    asyncio.run(speaker.serve())
 
 
 def main() -> None:
@@ -85,7 +97,7 @@ def main() -> None:
     in JSON.
     """
     kind, descriptor, parent, uid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    speaker = _speaker() if kind == "mcp" else None  # loaded while its files can still be read
+    speaker, broker = _loaded(kind)  # while its files can still be read
     kept = [descriptor, *([int(sys.argv[5])] if kind == "broker" else [])]
     if parent:
         child.leave_network()
@@ -98,10 +110,10 @@ def main() -> None:
     channel = BlockingChannel(socket.socket(fileno=descriptor), _TO_COURIER)
     try:
         if speaker is not None:
-            asyncio.run(speaker(channel).serve())
-        elif kind == "broker":
+            _speak(speaker(channel))
+        elif broker is not None:
             binding = msgspec.json.decode(sys.argv[6], type=Binding)
-            Broker(channel, socket.socket(fileno=kept[1]), binding).serve()
+            broker(channel, socket.socket(fileno=kept[1]), binding).serve()
         else:
             serve(channel, {"smtp": _mail, "http": deliver_http}[kind])
     except FreeholdError:

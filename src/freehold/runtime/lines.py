@@ -17,6 +17,7 @@ from freehold.base import BadInput, Json
 from freehold.base.canonical import MAX_INT
 
 _WHOLE: Final = re.compile(r"[-+]?\d+")
+_MAX_DEPTH: Final = 32
 _FRACTION: Final = re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?|[-+]?\d+[eE][-+]?\d+")
 
 
@@ -45,8 +46,12 @@ class Mistakes:
 
 def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> yaml.Node | None:
     """Return the node tree of ``text`` that begins on ``first_line``, or None after noting what is wrong."""
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:  # the parser's time grows with the square of it
+                raise RecursionError
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 mistakes.add(
                     first_line + int(getattr(event.start_mark, "line", 0)),
