@@ -220,7 +220,8 @@ class Gate:
         writes: list[Put | Drop] = self._asking.report(request, judgement, outcome)
         origins = request.scope.origins
         if origins is not None and request.tool.kind is not EffectKind.READ and outcome.status != "not_done":
-            writes += rooms.hearsay.writes(origins.influenced(request.tool, intent.args))
+            written = origins.influenced(request.tool, intent.args)
+            writes += rooms.hearsay.writes(written, self._pen.key(request.label).set_id)
             origins.did(request.tool, intent.args, intent.action)
         if outcome.status == "not_done":
             returned = self._asking.give_back(judgement)

@@ -5,7 +5,9 @@ runs that work on it. The composition root makes one; the verb `subjects.forget`
 """
 
 import asyncio
+import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +29,22 @@ from freehold.runtime.engine import Engine
 from freehold.runtime.house import House
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import PINS
+from freehold.runtime.puts import PUTS_FILES, read_puts
 from freehold.runtime.toolbox import ARTIFACTS
 from freehold.store.interface import Document, Drop, Entry, EntryKind, Put
 
 MAX_LISTED: Final = 200
 _SLICE: Final = 512
+_SENT: Final = {
+    "mail.send": "Mail", "http.request": "A request", "page.read": "A request", "mailbox.draft": "A draft",
+    "calendar.create": "An entry", "calendar.change": "A changed entry", "calendar.cancel": "A cancelled entry",
+    "model.call": "What was shown",
+}  # fmt: skip
+"""The tools that give something to another machine, and what that is."""
 _GENERAL: Final = (
-    "Your own source folders and whatever else lies outside the estate: delete the files there.",
+    "Your own source folders and whatever else lies outside the estate: delete the files there. What agents wrote "
+    "into them while strangers had a say is not remembered as that any more.",
+    "What was given to tool servers and to programs from elsewhere, as arguments or as answers.",
     "Files that people took from the outbox, saved as evidence or printed, and runs saved as pages.",
     "Exports and proofs of the journal that were given away: what is sealed in them can no longer be opened, "
     "and who kept a copy of the folder `keys` can still open it.",
@@ -54,10 +65,11 @@ class _Body(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class _Traces:
-    """Where a subject was met: runs, and what left the estate, in words."""
+    """Where a subject was met: runs, what left the estate, and what effects put into people's folders, in words."""
 
     runs: set[str] = field(default_factory=set)
     sent: list[str] = field(default_factory=list)
+    put: list[str] = field(default_factory=list)
 
 
 class Forgetting:
@@ -86,7 +98,7 @@ class Forgetting:
         if subject in self._rooms.keys.names():
             sets = self._forgetter.sets_of(subject)
             traces = await self._traces(sets)
-            unreachable = [*traces.sent, *self._own_files(sets), *unreachable]
+            unreachable = [*traces.sent, *traces.put, *self._own_files(sets), *unreachable]
             await self._end_runs(sets)
             found = await self._forgetter.forget(subject, unreachable)
             await self._end_runs(sets)  # one may have begun before the key was gone
@@ -126,6 +138,8 @@ class Forgetting:
         """Look through the whole journal, a slice at a time so that others get their turn."""
         store, traces = self._rooms.store, _Traces()
         sent: dict[str, Entry] = {}
+        putting: set[str] = set()
+        put: dict[str, str] = {}
         start, size = 0, self._rooms.ledger.size
         while start < size:
             for entry in store.entries(start, min(start + _SLICE, size)):
@@ -136,12 +150,32 @@ class Forgetting:
                     traces.runs.add(draft.run)
                 if draft.kind is EntryKind.INTENT and _leaves(body):
                     sent[draft.action] = entry
+                elif draft.kind is EntryKind.INTENT and body.tool in PUTS_FILES:
+                    putting.add(draft.action)
                 elif draft.kind is EntryKind.RESULT and draft.status == "not_done":
                     sent.pop(draft.action, None)
+                elif draft.kind is EntryKind.RESULT and draft.action in putting:
+                    put |= self._put(entry, body.at)
             start += _SLICE
             await asyncio.sleep(0)
-        traces.sent = _bounded([self._in_words(entry) for entry in sent.values()])
+        told = Counter(self._in_words(entry) for entry in sent.values())
+        traces.sent = _bounded([text if n == 1 else f"{text[:-1]}, {n:,} times." for text, n in told.items()])
+        traces.put = _bounded([put[path] for path in sorted(put) if os.path.lexists(path)])
         return traces
+
+    def _put(self, entry: Entry, at: int) -> dict[str, str]:
+        """Return what an effect put into people's folders: the words for each file, by its path."""
+        try:
+            puts = read_puts(decode(self._house.records.value(entry.index).data))
+        except FreeholdError:
+            return {}
+        return {
+            (
+                path := f"{one.folder}/{one.file}"
+            ): f"The file {path}, which a run wrote on {utc(at)}: delete it there."
+            for one in puts
+            if one.folder and one.digest
+        }
 
     def _in_words(self, entry: Entry) -> str:
         body = self._body.decode(entry.draft.body)
@@ -150,9 +184,13 @@ class Forgetting:
         except FreeholdError:
             plain = {}
         args = plain.get("args", {}) if isinstance(plain, dict) else {}
+        if body.tool == "model.call":
+            return f"What the model {args.get('model') or 'of its job'} was shown."
         to = args.get("to") or args.get("url") or "somebody"
         whom = ", ".join(str(one) for one in to) if isinstance(to, list) else str(to)
-        what = "Mail" if body.tool == "mail.send" else "A request"
+        what = _SENT[body.tool]
+        if body.tool == "mailbox.draft":
+            whom = f"{args.get('server', '')}/{args.get('folder', '')}"
         return f"{what} to {whom}, {utc(body.at)} (action {entry.draft.action[-8:]})."
 
     def _own_files(self, sets: frozenset[str]) -> list[str]:
@@ -177,6 +215,7 @@ class Forgetting:
                 write = blank(collection, document, sets)
                 if write is not None:
                     writes.append(write)
+        writes += self._rooms.hearsay.without(sets)
         said = [f"{len(writes)} documents"] if writes else []
         copies, drops = self._outbox.remove(sets)
         said += [f"outbox/{path}" for path in copies]
@@ -203,7 +242,7 @@ def _remove_workspace(folder: Path) -> bool:
 
 def _leaves(body: _Body) -> bool:
     """Whether an action sends something out of the estate; mail without a server only goes to the outbox."""
-    return body.tool == "http.request" or (body.tool == "mail.send" and body.kind == "once")
+    return body.tool in _SENT and (body.tool != "mail.send" or body.kind == "once")
 
 
 def _bounded(lines: list[str]) -> list[str]:
