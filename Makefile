@@ -7,14 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PARTS = $(wildcard src tests bench)
 BENCHES = $(filter-out bench/_%,$(wildcard bench/*.py))
 DATA ?=
-JOBS ?= 2
+JOBS ?= 3
 ARGS ?=
 
-.PHONY: help demo test crash lint bench locks clean
+.PHONY: help demo test crash lint style types bench locks clean
 
 help:
 	@echo "make demo    show one real job through the gate, in a throw-away estate"
-	@echo "make test    lint, then every test but the long ones; JOBS=2 at a time"
+	@echo "make test    lint, and every test but the long ones; JOBS=3 at a time"
 	@echo "make crash   the whole crash suite, kills at random included (minutes)"
 	@echo "make lint    ruff, mypy and the contracts of the layers"
 	@echo "make bench   the benchmarks; DATA=FOLDER names the data that some of them read"
@@ -23,15 +23,19 @@ help:
 demo: .venv/.run
 	@$(BIN)/freehold demo $(ARGS)
 
-test: lint
+test: style
 	@tools/test $(BIN)/python $(JOBS) $(ARGS)
 
 crash: .venv/.dev
 	@$(BIN)/python -m pytest tests/crash -m "" --timeout 3600 $(ARGS)
 
-lint: .venv/.dev
+lint: style types
+
+style: .venv/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: .venv/.dev
 	@$(BIN)/mypy $(PARTS)
 	@$(BIN)/lint-imports --no-logo
 
