@@ -1,15 +1,20 @@
 """An estate with an agent from elsewhere, its job, and its token; its daemon runs for all tests of a file."""
 
 import os
+import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from freehold.base import Unavailable
+from freehold.control.address import SOCKET_NAME
+from freehold.control.client import Client
 from tests.cli.conftest import Person, Said
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -106,15 +111,21 @@ class Owner(Person):
         return known | {"FREEHOLD_URL": self.url, "FREEHOLD_TOKEN": self.token}
 
     def cards(self) -> list[dict[str, Any]]:
-        """Return what waits in the inbox."""
-        return list(self.types("inbox", "--json").value["cards"])
+        """Return what waits in the inbox, as the daemon says it; where none runs a command starts it."""
+        try:
+            with Client(self.folder / SOCKET_NAME) as client:
+                return list(client.call("inbox.list")["cards"])
+        except Unavailable:
+            return list(self.types("inbox", "--json").value["cards"])
 
     def waits_for(self, tool: str) -> dict[str, Any]:
         """Return the card that asks for a tool, once it is there."""
-        for _ in range(60):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             found = [card for card in self.cards() if card["tool"] == tool]
             if found:
                 return found[0]
+            select.select([], [], [], 0.02)
         raise AssertionError(f"no card for {tool}")
 
     def approves(self, card: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from freehold.base import BadInput, FreeholdError, Unavailable
 from freehold.control.verbs.desk import Desk
 from freehold.kernel.change import Change
 from freehold.runtime.external import Externals
-from freehold.runtime.functions import is_external, read_terms
-from freehold.runtime.job import Job
+from freehold.runtime.functions import read_terms
+from freehold.runtime.job import Job, is_external
 from freehold.runtime.vault import Vault
 
 UNGOVERNED: Final = "what it does without asking here is ungoverned: Freehold cannot see it"

@@ -24,9 +24,8 @@ from freehold.kernel.limits import Dimension, Limit
 from freehold.kernel.provenance import Trusted
 from freehold.kernel.scope import ApprovalRule, Scope
 from freehold.kernel.subjects import ESTATE
-from freehold.runtime.functions import is_external
 from freehold.runtime.house import House
-from freehold.runtime.job import Job
+from freehold.runtime.job import Job, is_external
 from freehold.runtime.remote import RemoteRun
 from freehold.runtime.run import LiveRun
 from freehold.runtime.told import origins_of

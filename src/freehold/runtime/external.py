@@ -14,12 +14,11 @@ from freehold.base import BadInput, NotFound, Refused
 from freehold.base.canonical import decode, encode
 from freehold.kernel.change import Change, Note
 from freehold.kernel.rooms import Rooms
+from freehold.runtime.job import EXTERNAL
 from freehold.runtime.vault import Vault
 from freehold.store.interface import Drop, Put
 from freehold.wire.vault import SignToken
 
-EXTERNAL: Final = "external"
-"""Documents: an external agent, by its name. Also the word that its jobs write for `pack`."""
 LAST_USE: Final = "external-use"
 MAX_DAYS: Final = 366
 _USE_EVERY_US: Final = 60_000_000

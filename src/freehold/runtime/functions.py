@@ -15,8 +15,7 @@ from freehold.kernel.grades import Category, parse_category
 from freehold.kernel.labels import Confidentiality, Integrity, Label, Sink, Zone, parse_confidentiality
 from freehold.kernel.rights import named
 from freehold.kernel.tools import EffectKind, Face, Tool
-from freehold.runtime.external import EXTERNAL
-from freehold.runtime.job import Job, texts
+from freehold.runtime.job import Job, is_external, texts
 
 OWN: Final = "own."
 """What the names of a program's own functions begin with in rights, cards and records."""
@@ -83,11 +82,6 @@ class Terms(msgspec.Struct, frozen=True):
                 f"{name[:80]!a} is no name for a function.", remedy="Use letters, digits, `_` and `-`."
             )
         return self.functions.get(name) or Function(name)
-
-
-def is_external(job: Job) -> bool:
-    """Whether a job is that of a program from elsewhere."""
-    return job.pack == EXTERNAL
 
 
 def own_tool(job: Job, name: str) -> Tool | None:

@@ -14,6 +14,8 @@ from freehold.kernel.limits import DIMENSIONS, Limit, Window
 from freehold.kernel.rights import Right
 from freehold.sandbox import Level
 
+EXTERNAL: Final = "external"
+"""The word for `pack` in the jobs of programs from elsewhere, and the collection of the documents about them."""
 DEFAULT_EXPIRY_US: Final = 7 * 86_400 * 1_000_000
 DEFAULT_STILL_US: Final = 2 * 1_000_000
 
@@ -133,6 +135,11 @@ class Job(msgspec.Struct, frozen=True):
     source: str = ""
     expectations: str = ""
     words: Words = Words()
+
+
+def is_external(job: Job) -> bool:
+    """Whether a job is that of a program from elsewhere."""
+    return job.pack == EXTERNAL
 
 
 def texts(value: Json) -> list[str]:

@@ -10,8 +10,7 @@ from typing import Final
 from freehold.kernel.grades import Category, Grade, grade_for
 from freehold.kernel.rights import Right, granted
 from freehold.runtime import units
-from freehold.runtime.functions import is_external
-from freehold.runtime.job import Job, Limits
+from freehold.runtime.job import Job, Limits, is_external
 from freehold.runtime.lines import Mistake
 from freehold.sandbox import Level
 

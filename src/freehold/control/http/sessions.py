@@ -12,8 +12,7 @@ from typing import Final
 from freehold.base import BadInput, NotFound, Refused, Unavailable
 from freehold.control.verbs.desk import Desk
 from freehold.runtime.engine import ALIVE
-from freehold.runtime.functions import is_external
-from freehold.runtime.job import Job
+from freehold.runtime.job import Job, is_external
 from freehold.runtime.remote import RemoteRun
 
 IDLE_S: Final = 1_800.0

@@ -19,8 +19,7 @@ from freehold.control.verbs.secrets import SecretVerbs
 from freehold.kernel.change import Change, Note
 from freehold.kernel.labels import Zone
 from freehold.kernel.limits import cost_row
-from freehold.runtime.functions import is_external
-from freehold.runtime.job import Job
+from freehold.runtime.job import Job, is_external
 from freehold.runtime.jobwords import check_places, describe
 from freehold.runtime.standing import STANDING
 from freehold.store.interface import Cost, Put
