@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from freehold.runtime.replay import Replay, summary
 from freehold.runtime.run import LiveRun
 from freehold.testing.estates import OWNER, ThrowawayEstate
 from freehold.testing.processes import until
@@ -25,17 +26,21 @@ LIMIT_S = 100.0
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What one life is to do: ``kill`` names a boundary; ``whom`` is ``daemon`` or ``runner``."""
+    """What one life is to do: ``kill`` names a boundary; ``whom`` is ``daemon`` or ``runner``.
+
+    ``again`` says that an earlier life began the run: where it ended the run too, only its report is left to give.
+    """
 
     folder: str
     papers: str
     url: str
     kill: str = ""
     whom: str = "daemon"
+    again: bool = False
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A run that a life saw to its end."""
+    """A run that a life saw to its end. ``replayed`` says what a replay of it comes to, ``results`` how many it compared."""
 
     run: str
     state: str
@@ -45,6 +50,8 @@ class Report(msgspec.Struct, frozen=True):
     wrong: list[str]
     message: str = ""
     seen: list[str] = []
+    replayed: str = ""
+    results: int = 0
 
 
 class RunnerFaults(Faults):
@@ -89,7 +96,7 @@ async def live(order: Order) -> Report:
     else:
         faults = Faults(folder, order.kill)
     faults.wrap(estate.rooms.store)
-    left = estate.engine.alive()
+    left = estate.engine.documents()[-1:] if order.again else []
     if left:
         run = left[0].id
     else:
@@ -107,9 +114,11 @@ async def live(order: Order) -> Report:
         kept = estate.result(document)["transcript"]["id"]
         said = plain(estate.house.tools.artifact(run, kept).data)
     message = next((str(e["message"]) for r, e in estate.events if r == run and e["event"] == "ended"), "")
+    seen = list(faults.seen)
+    compared = await Replay(estate.house, run, estate.engine.job_of(run)).compare()
     report = Report(
         run, document.state, said, spent.tokens, spent.money_micro, wrongs(estate, run, everything=True), message,
-        list(faults.seen),
+        seen, summary(compared), sum(bool(one.recorded) and one.recorded == one.now for one in compared),
     )  # fmt: skip
     await estate.close()
     return report

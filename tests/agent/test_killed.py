@@ -28,6 +28,7 @@ SCRIPT = [
     Reply("It says yes.", tokens=(300, 30)),
 ]
 CALLS = len(SCRIPT)
+STEPS = 2
 MATTER = (
     "after commit intent work/0/2 #1",
     "handed over model.call #2",
@@ -45,9 +46,9 @@ class Lives:
         self._estate.mkdir()
         self._papers = papers(folder / "papers", a="yes")
 
-    def live(self, kill: str = "", whom: str = "daemon") -> Report | None:
-        """Live once; None where it was killed."""
-        order = Order(str(self._estate), str(self._papers), self.server.url, kill, whom)
+    def live(self, kill: str = "", whom: str = "daemon", *, again: bool = False) -> Report | None:
+        """Live once; None where it was killed. ``again`` goes on with the run of the life before."""
+        order = Order(str(self._estate), str(self._papers), self.server.url, kill, whom, again)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-m", "tests.agent.life", msgspec.json.encode(order).decode()]
         ran = subprocess.run(command, env=environment, capture_output=True, timeout=LIMIT_S)
@@ -62,12 +63,13 @@ class Lives:
         report = self.live(kill, whom)
         died = report is None or whom == "runner"
         while report is None:
-            report = self.live()
+            report = self.live(again=True)
         assert report.state == "done", (kill, report.message)
         assert report.transcript == clean.transcript, kill
         assert len(self.server.calls) - before == CALLS, f"{kill}: a paid call was repeated"
         assert (report.tokens, report.money_micro) == (clean.tokens, clean.money_micro), kill
         assert report.wrong == [], kill
+        assert (report.replayed, report.results) == ("same", STEPS), kill
         return died and kill in report.seen if whom == "runner" else died
 
 
@@ -84,6 +86,7 @@ def clean_run(lives: Lives) -> Report:
     assert report is not None
     assert report.state == "done", report.message
     assert report.wrong == []
+    assert (report.replayed, report.results) == ("same", STEPS)
     assert (report.tokens, report.money_micro) == (660, 600 + 2 * 60)
     return report
 
