@@ -40,7 +40,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A run that a life saw to its end. ``replayed`` says what a replay of it comes to, ``results`` how many it compared."""
+    """A run that a life saw to its end. ``replayed`` is what its replay came to, ``results`` how many were equal."""
 
     run: str
     state: str

@@ -36,7 +36,8 @@ class Scope:
     ``trusted`` holds the values that the owner wrote into the job file: under text of strangers an
     action may only choose a recipient or host that stands there. ``known`` maps action ids to what an
     earlier life of a step already did. ``policy_digest`` binds approvals to the policy that was pinned. ``origins`` is
-    there where an agent chooses its actions itself: what strangers could have chosen is then asked for.
+    there where an agent chooses its actions itself: what strangers could have chosen is then asked for. ``told`` holds
+    the actions whose answers it was shown, each with the label of what strangers could have put there.
     """
 
     run: str
@@ -54,6 +55,7 @@ class Scope:
     in_flight: set[str] = field(default_factory=set)
     refusals: int = 0
     origins: Origins | None = None
+    told: dict[str, Label | None] = field(default_factory=dict)
     who: str = ""
 
     def __post_init__(self) -> None:

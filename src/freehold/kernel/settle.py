@@ -140,7 +140,14 @@ class Settlement:
             back = rooms.cards.give_back(approval.id)
             change = back if change is None else change.join(back)
         notes = rooms.ledger.drafts(change) if change is not None else []
-        first = await rooms.ledger.write([draft, *notes], change.writes if change is not None else ())
+        writes = list(change.writes) if change is not None else []
+        origins = request.scope.origins
+        if (
+            origins is not None and outcome.status == "done"
+        ):  # what it wrote is remembered as it would have been
+            writes += rooms.hearsay.writes(origins.influenced(request.tool, intent.args))
+            origins.did(request.tool, intent.args, intent.action)
+        first = await rooms.ledger.write([draft, *notes], writes)
         if hold is not None:
             rooms.budget.settle(hold, charge)
         for move in change.after if change is not None else ():

@@ -23,7 +23,7 @@ from freehold.runtime.functions import OWN, Function, read_terms
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.thinking import faced
-from freehold.runtime.told import shown
+from freehold.runtime.told import restore, shown
 from freehold.runtime.workspace import read_inside
 from freehold.store.interface import Cost, RunAction
 
@@ -113,6 +113,7 @@ class RemoteRun:
             self._context.show(Label(Integrity.STRANGER, Confidentiality.PUBLIC, ("elsewhere",)))
         if known:
             self._context.show(self.house.records.shown(self.scope.run))
+            self._context.show(restore(self.house, self.scope, self.job))
         for action in known:
             self.scope.known[action.action] = action
             self.next_number = max(self.next_number, action.item + 1)

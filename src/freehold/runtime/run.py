@@ -24,6 +24,8 @@ from freehold.runtime.planning import MAX_LOST, PLAN_NODE, Planning
 from freehold.runtime.plans import Node
 from freehold.runtime.runners import Runners
 from freehold.runtime.session import Call, RunnerLost, Session
+from freehold.runtime.told import restore
+from freehold.runtime.toolbox import MAX_INLINE_BYTES
 from freehold.store.interface import Cost, RunAction
 from freehold.wire import messages as m
 
@@ -97,6 +99,7 @@ class LiveRun:
         try:
             if known:
                 self.runners.context.show(self.house.records.shown(self.scope.run))
+                self.runners.context.show(restore(self.house, self.scope, self.job, MAX_INLINE_BYTES))
                 self.asks.passed.restore()
                 for card in parked:
                     self.asks.passed.waits(card)

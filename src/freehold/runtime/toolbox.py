@@ -300,12 +300,8 @@ class Toolbox:
 
         Small ones go along with the answer, larger ones as a file into the workspace, named in the value.
         """
-        if name == "artifact.get":
-            data = self.artifact(asker.run, str(decode(record.value)["id"])).data
-        elif name == "source.read":
-            value = decode(record.value)
-            data = self._pins.read(asker.run, value["source"], value["path"], MAX_FILE_BYTES)
-        else:
+        data = self.kept(name, asker.run, record.value)
+        if data is None:
             return None, record
         if len(data) <= MAX_INLINE_BYTES:
             return data, record
@@ -315,6 +311,17 @@ class Toolbox:
         finally:
             os.close(folder)
         return None, msgspec.structs.replace(record, value=encode({**decode(record.value), "path": path}))
+
+    def kept(self, name: str, run: str, value: bytes, most: int = MAX_FILE_BYTES) -> bytes | None:
+        """Return the bytes that a read's ``value`` tells of; None where it tells of none, or of more than ``most``."""
+        if name not in ("artifact.get", "source.read"):
+            return None
+        said = decode(value)
+        if said["size"] > most:
+            return None
+        if name == "artifact.get":
+            return self.artifact(run, str(said["id"])).data
+        return self._pins.read(run, said["source"], said["path"], MAX_FILE_BYTES)
 
 
 async def _local(effect: Effect, asker: Asker, intent: Intent) -> Outcome:

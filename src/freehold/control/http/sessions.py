@@ -11,9 +11,11 @@ from typing import Final
 
 from freehold.base import BadInput, NotFound, Refused, Unavailable
 from freehold.control.verbs.desk import Desk
+from freehold.kernel.labels import BOTTOM, Label
 from freehold.runtime.engine import ALIVE
 from freehold.runtime.job import Job, is_external
 from freehold.runtime.remote import RemoteRun
+from freehold.runtime.told import told_before
 
 IDLE_S: Final = 1_800.0
 BEGIN_S: Final = 10.0
@@ -111,11 +113,27 @@ class Sessions:
             ]  # fmt: skip
             alive = [one for one in wanted if one.state in ALIVE and one.job_digest == job.digest]
             live = await (self.find(agent, alive[-1].id) if alive else self.open(agent, job.name, MCP))
-            before = [one for one in wanted if one.id != live.scope.run]
-            if before and live.scope.run not in self._reminded:
-                live.remember(self._desk.house.records.shown(before[-1].id))
+            if live.scope.run not in self._reminded:
+                live.remember(self._shown([one.id for one in wanted if one.id != live.scope.run]))
             self._reminded.add(live.scope.run)
             return live
+
+    def _shown(self, runs: list[str]) -> Label:
+        """Return the label of what the last of these sessions was shown that asked for anything at all."""
+        engine, house = self._desk.engine, self._desk.house
+        run = next((run for run in reversed(runs) if house.rooms.store.actions_of_run(run)), "")
+        live = engine.live(run)
+        if isinstance(live, RemoteRun):
+            return live.label()
+        if not run:
+            return BOTTOM
+        try:
+            return told_before(house, run, engine.job_of(run))
+        except BadInput:  # what it was started with was forgotten
+            return house.records.shown(run)
+        finally:
+            house.pin_room.close(run)
+            house.policies.pop(run, None)
 
     async def _ready(self, run: str) -> RemoteRun:
         live = self._desk.engine.live(run)
