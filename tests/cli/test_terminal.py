@@ -38,14 +38,24 @@ class Terminal:
         )  # fmt: skip
         os.close(theirs)
         self.said = ""
+        self._looked = 0
 
     def answers(self, question: str, answer: str) -> None:
         """Wait until the command has asked, then type."""
-        end, start = time.monotonic() + LONG_S, len(self.said)
-        while question not in self.said[start:]:
+        self.shows(question)
+        self.types(f"{answer}\n")
+
+    def shows(self, text: str) -> None:
+        """Wait until the command has printed a text that it had not printed when it was last looked for."""
+        end = time.monotonic() + LONG_S
+        while (found := self.said.find(text, self._looked)) < 0:
             assert time.monotonic() < end, self.said
             self._read(end)
-        os.write(self._ours, answer.encode() + b"\n")
+        self._looked = found + len(text)
+
+    def types(self, keys: str) -> None:
+        """Type, without waiting for anything."""
+        os.write(self._ours, keys.encode())
 
     def ends(self) -> int:
         """Wait for the end; returns the exit code."""

@@ -50,11 +50,11 @@ class House:
         digest = self.person.types("jobs", "check", name, "--json").value["digest"]
         self.person.does("jobs", "accept", name, "--digest", digest)
 
-    def meets(self, server: ModelServer) -> None:
+    def meets(self, server: ModelServer, *more: str) -> None:
         """Add the model that ``server`` serves."""
         self.person.does(
             "models", "add", "tiny", "--url", server.url, "--model", "tiny", "--zone", "device",
-            "--price-in", "1", "--price-out", "2",
+            "--price-in", "1", "--price-out", "2", *more,
         )  # fmt: skip
 
 

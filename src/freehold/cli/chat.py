@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from freehold.base.errors import FreeholdError
+from freehold.base.errors import FreeholdError, Unavailable
 from freehold.base.ids import short
 from freehold.cli import words
 from freehold.cli.ask import say, whom
@@ -19,7 +19,6 @@ from freehold.cli.desk import Desk
 from freehold.cli.signing import AsOption, signer, unlock
 from freehold.cli.standing import listed, make
 from freehold.cli.verbs import noun, verb
-from freehold.control.client import Client
 from freehold.kernel import people
 from freehold.kernel.facts import visible
 
@@ -32,6 +31,7 @@ What you type is the next goal. Lines that begin with / are for Freehold:
   /bill         what this conversation cost so far
   /always TEXT  make a standing rule, for this agent
   /rules        your standing rules
+  /watch        see the last run go on
   /stop         end the run that waits or goes on
   /quit         leave; what goes on goes on
 Ctrl-C ends the turn, a second one leaves."""
@@ -68,7 +68,7 @@ class _Chat:
         self._runs: list[str] = []
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _: print(HELP), "/plan": self._plan, "/cards": self._cards, "/bill": self._bill,
-            "/always": self._always, "/rules": self._rules, "/stop": self._stop,
+            "/always": self._always, "/rules": self._rules, "/stop": self._stop, "/watch": self._watch,
         }  # fmt: skip
 
     def talk(self) -> None:
@@ -112,7 +112,7 @@ class _Chat:
         """Show a run until it ends, rests, or the person stops it."""
         turn = _Turn(self._desk, self._human, self._to["agent"], run)
         try:
-            with Client(self._desk.estate.socket) as client:
+            with self._desk.another() as client:
                 client.call("runs.watch", {"run": run}, turn.take, wait_s=None)
         except _Rest:
             self._desk.say("It waits for you: /cards")
@@ -121,7 +121,20 @@ class _Chat:
             turn.end_line()
             self._stop("")
             return
+        except Unavailable as error:
+            turn.end_line()
+            raise Unavailable(
+                "The daemon is gone; what it had begun goes on once it runs again.",
+                remedy="See it: /watch",
+                code=error.code,
+            ) from error
         turn.conclude()
+
+    def _watch(self, rest: str) -> None:
+        if self._runs:
+            self._follow(self._runs[-1])
+        else:
+            self._desk.say("Nothing was asked yet.")
 
     def _stop(self, rest: str) -> None:
         if not self._runs:
@@ -190,6 +203,8 @@ class _Turn:
         """Show an event; raises _Rest where nothing goes on without a person who is not asked here."""
         kind = event.get("event")
         if kind == "text":
+            if not str(event["node"]).startswith("$"):
+                self._show_plan()
             if not (self._steps or str(event["node"]).startswith("$")):
                 self._speak(str(event["text"]))
         elif kind == "node":
@@ -208,16 +223,20 @@ class _Turn:
 
     def _step(self, node: dict[str, Any]) -> None:
         """Show a fixed plan once, then each of its steps as it is done; what a model says in one is no answer."""
-        if not self._planned:
-            self._planned = True
-            nodes = self._desk.call("runs.show", {"name": self._run})["plan"]
-            if len(nodes) > 1:
-                self._steps = {one["node"] for one in nodes}
-                self._line(plan_words([{**one, "total": -1} for one in nodes]))
+        self._show_plan()
         if node["node"] in self._steps and node.get("total", -1) >= 0 and node.get("done") == node["total"]:
             self._steps.discard(node["node"])
             self._steps.add("")
             self._line(f"  · {node['node']} done")
+
+    def _show_plan(self) -> None:
+        if self._planned:
+            return
+        self._planned = True
+        nodes = self._desk.call("runs.show", {"name": self._run})["plan"]
+        if len(nodes) > 1:
+            self._steps = {one["node"] for one in nodes}
+            self._line(plan_words([{**one, "total": -1} for one in nodes]))
 
     def _card(self, card: str) -> None:
         if card in self._seen:

@@ -44,15 +44,19 @@ class Desk:
         return sys.stdin.isatty() and sys.stderr.isatty() and not self.json
 
     def client(self) -> Client:
-        """Return the connection to the daemon; starts the daemon unless `--no-start` was given."""
-        if self._client is None:
-            try:
-                self._client = Client(self.estate.socket)
-            except Unavailable as error:
-                if error.code != "unavailable.daemon":
-                    raise
-                self._client = self._start(error)
+        """Return the connection to the daemon, a new one where it has ended; starts the daemon as ``another`` does."""
+        if self._client is None or self._client.ended:
+            self._client = self.another()
         return self._client
+
+    def another(self) -> Client:
+        """Return a connection of its own; starts the daemon unless `--no-start` was given."""
+        try:
+            return Client(self.estate.socket)
+        except Unavailable as error:
+            if error.code != "unavailable.daemon":
+                raise
+            return self._start(error)
 
     def running(self) -> Client | None:
         """Return the connection to the daemon if one runs; starts nothing."""

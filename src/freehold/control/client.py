@@ -4,6 +4,7 @@ Used by ``cli`` and by tests; one connection, one request at a time.
 """
 
 import os
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,16 @@ class Client:
                 remedy="Look again: freehold status",
                 code="unavailable.daemon",
             ) from error
+
+    @property
+    def ended(self) -> bool:
+        """Whether the daemon has ended the connection."""
+        if not select.select([self._socket], [], [], 0)[0]:
+            return False
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) == b""
+        except OSError:
+            return True
 
     def close(self) -> None:
         """End the connection."""

@@ -84,6 +84,7 @@ class Asks:
                     self._answer(session, call, message, askers[number], record)
             finally:
                 session.answered(call)
+                self._look_again(session, call)
 
         try:
             await self._house.gate.perform_many(requests, done)
@@ -167,7 +168,11 @@ class Asks:
         self.parked_any = True
         self._parked[card] = (session, call, message)
         self._house.publish(self._scope.run, {"event": "card", "card": card})
-        asyncio.get_running_loop().call_later(PARK_GRACE_S, self._unload, session, call)
+
+    def _look_again(self, session: Session, call: Call) -> None:
+        """See in a moment whether a step only waits for people, once what it asked for beside that is over."""
+        if call.parked and not call.performing:
+            asyncio.get_running_loop().call_later(PARK_GRACE_S, self._unload, session, call)
 
     def _unload(self, session: Session, call: Call) -> None:
         """Let a step's process go while it only waits for people."""

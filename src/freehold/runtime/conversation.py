@@ -80,14 +80,16 @@ class Conversations:
     def words(self, conversation: Conversation) -> Words:
         """Return what the owner said so far, and the last run that came to something."""
         earlier: list[str] = []
+        left: list[str] = []
         after = ""
         for run in conversation.runs:
             goal = self._goal_of(run)
             if goal:
                 earlier.append(goal)
+                left.append(goal)
             if _result_of(self._rooms, run) >= 0:
-                after = run
-        return Words(earlier=tuple(earlier), after=after)
+                after, left = run, []
+        return Words(earlier=tuple(earlier), after=after, open=tuple(left))
 
     def _goal_of(self, run: str) -> str:
         """Return what a run was asked; "" where that was forgotten."""

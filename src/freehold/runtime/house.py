@@ -130,6 +130,7 @@ class House:
             "name": job.name, "title": job.title, "goal": job.goal, "context": job.context,
             "expectations": job.expectations, "owner": job.owner, "agent": job.agent, "run": run,
             "standing": list(job.words.standing), "earlier": list(job.words.earlier), "resumes": job.words.after != "",
+            "open": list(job.words.open),
             "settings": job.params, "sources": sorted(job.sources), "subject": job.subject,
             "policy": self.policies.get(run, ""), "mail": job.mail is not None,
             "may": [str(right) for right in job.may], "tools": sorted(faced(self.tools, job, self.tools.names)),

@@ -95,13 +95,14 @@ class Mail(msgspec.Struct, frozen=True):
 class Words(msgspec.Struct, frozen=True):
     """What the owner said for one run beside the job file, each signed by them.
 
-    ``standing`` are their standing rules; ``earlier`` is what they said before in the same conversation, and ``after``
-    the run whose transcript it goes on from.
+    ``standing`` are their standing rules; ``earlier`` is what they said before in the same conversation, ``after`` the
+    run whose transcript it goes on from, and ``open`` what they said since then, which came to nothing.
     """
 
     standing: tuple[str, ...] = ()
     earlier: tuple[str, ...] = ()
     after: str = ""
+    open: tuple[str, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -300,24 +300,20 @@ class LiveRun:
         except TimeoutError:
             if not session.calls:
                 session.end()
-            return Outcome("not_done", message=f"The step took longer than {limit_s:g} s.")
+            spent = session.burnt() if session.lost is None else await session.burnt_at_last()
+            return Outcome("not_done", spent=spent, message=f"The step took longer than {limit_s:g} s.")
         except Parked as error:
             session.cancel(call)
-            return Outcome("not_done", spent=self._burnt(session), message=error.message)
+            return Outcome("not_done", spent=session.burnt(), message=error.message)
         except RunnerLost as error:
-            return Outcome("not_done", message=error.message)
+            return Outcome("not_done", spent=await session.burnt_at_last(), message=error.message)
         finally:
             timer.cancel()
         if isinstance(message, m.Failed):
-            spent = self._burnt(session)
+            spent = session.burnt()
             call.retry = message.retry
             return Outcome("not_done", spent=spent, message=message.message)
-        return Outcome("done", bytes(message.value), session.label(call), self._burnt(session))
-
-    @staticmethod
-    def _burnt(session: Session) -> Cost | None:
-        cpu_us = session.cpu_us()
-        return None if cpu_us is None else Cost(actions=1, cpu_us=cpu_us)
+        return Outcome("done", bytes(message.value), session.label(call), session.burnt())
 
     def _moved(self, state: NodeState, item: int, record: Record, call: Call | None) -> None:
         """Move the graph by the record of a step."""

@@ -12,10 +12,12 @@ from typing import Any, Final, Protocol
 
 from freehold.base import BadInput, FreeholdError, ProtocolError, Unavailable
 from freehold.kernel.labels import Context, Label
+from freehold.store.interface import Cost
 from freehold.wire import messages as m
 
 MAX_OUTSTANDING: Final = 256
 MAX_SILENCE_S: Final = 30.0
+EXIT_S: Final = 2.0
 
 
 class RunnerLost(Unavailable):
@@ -192,6 +194,20 @@ class Session:
             return None
         spent, self._cpu_ns = now - self._cpu_ns, now
         return spent // 1_000
+
+    def burnt(self) -> Cost | None:
+        """Return what is to be charged for a step of a runner that lives; None where it cannot be measured."""
+        cpu_us = self.cpu_us()
+        return None if cpu_us is None else Cost(actions=1, cpu_us=cpu_us)
+
+    async def burnt_at_last(self) -> Cost | None:
+        """Return the same of a runner that has ended or was told to, as the kernel counted it."""
+        await asyncio.wait([self.handle.exited], timeout=EXIT_S)
+        cpu_us = self.handle.exited.result().cpu_us if self.handle.exited.done() else None
+        if cpu_us is None:
+            return None
+        spent_ns, self._cpu_ns = cpu_us * 1_000 - self._cpu_ns, cpu_us * 1_000
+        return Cost(actions=1, cpu_us=max(0, spent_ns // 1_000))
 
     def end(self) -> None:
         """Kill the runner; open calls fail as lost."""

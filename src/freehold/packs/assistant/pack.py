@@ -15,7 +15,7 @@ from freehold.wire.doing import AnyDoing
 pack: Final = Pack("assistant", version="1.0")
 
 WORK_S: Final = 4 * 3_600
-WORK_CPU_S: Final = 300
+WORK_CPU_S: Final = 60
 
 
 @pack.step

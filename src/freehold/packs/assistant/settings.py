@@ -59,8 +59,8 @@ def read_settings(job: Job) -> Settings:
 def goal_of(job: Job, settings: Settings) -> str:
     """Return what the model is to work towards, in the owner's words."""
     parts = [settings.goal or job.goal]
-    earlier = [f"- {text}" for text in job.get("earlier") or ()]
-    if settings.way == "plan" and earlier:
+    earlier = [f"- {text}" for text in job.get("earlier" if settings.way == "plan" else "open") or ()]
+    if earlier:
         parts.append("\n".join(["Before that your owner said:", *earlier]))
     for heading in ("context", "source", "expectations"):
         text = str(job.get(heading, "")).strip()
