@@ -142,10 +142,9 @@ class Settlement:
         notes = rooms.ledger.drafts(change) if change is not None else []
         writes = list(change.writes) if change is not None else []
         origins = request.scope.origins
-        if (
-            origins is not None and outcome.status == "done"
-        ):  # what it wrote is remembered as it would have been
-            writes += rooms.hearsay.writes(origins.influenced(request.tool, intent.args))
+        if origins is not None and outcome.status == "done":  # remembered as it would have been at once
+            written = origins.influenced(request.tool, intent.args)
+            writes += rooms.hearsay.writes(written, self._pen.key(request.label).set_id)
             origins.did(request.tool, intent.args, intent.action)
         first = await rooms.ledger.write([draft, *notes], writes)
         if hold is not None:
