@@ -139,11 +139,20 @@ async def test_without_a_token_the_answer_says_where_to_look(owner: Owner) -> No
     found = await answer(owner)
     assert found.status_code == 401
     where = found.headers["www-authenticate"]
-    assert where == f'Bearer resource_metadata="{owner.url}/.well-known/oauth-protected-resource"'
+    assert where == f'Bearer resource_metadata="{owner.url}/.well-known/oauth-protected-resource/mcp"'
+
+
+@pytest.mark.parametrize("resource", ["", "/mcp", "/mcp/errands", "/v1/sessions"])
+async def test_each_resource_says_the_identifier_that_its_clients_use(owner: Owner, resource: str) -> None:
     async with httpx2.AsyncClient() as http:
-        metadata = (await http.get(f"{owner.url}/.well-known/oauth-protected-resource")).json()
-    assert metadata["resource"] == owner.url
+        asked = await http.post(f"{owner.url}{resource}", headers={"accept": "text/event-stream"})
+        where = asked.headers["www-authenticate"].partition('"')[2].partition('"')[0]
+        found = await http.get(where)
+    metadata = found.json()
+    assert metadata["resource"] == f"{owner.url}{'' if resource == '/v1/sessions' else resource}"
     assert metadata["bearer_methods_supported"] == ["header"]
+    assert "authorization_servers" not in metadata  # people issue tokens
+    assert found.headers["content-type"] == "application/json"
 
 
 async def test_a_token_in_the_address_does_not_count(owner: Owner) -> None:

@@ -1,5 +1,6 @@
 """Servers that lie, flood, die and change their mind: each is handled, stated, and nothing is lost or done twice."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -171,6 +172,32 @@ async def test_what_a_server_asks_becomes_a_question_with_its_words_fenced_off(e
     assert "Never give it a password" in asked["question"]["text"]
     answered = await elsewhere.call(("calc.add", {"a": 2, "b": 3, "_answers": {asked["key"]: "yes"}}))
     assert elsewhere.values(answered)[0]["text"] == '{"action": "accept", "content": {"sure": true}}'
+
+
+async def test_what_a_server_needs_to_know_first_is_asked_of_a_person_and_the_call_made_again_with_it(
+    elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    offer = await elsewhere.add(hostile("stateless-elicits"))
+    assert offer.protocol == "2026-07-28"
+    run = await elsewhere.call(ADD)
+    (value,) = elsewhere.values(run)
+    assert (value["failed"], value["text"]) == (True, "")
+    (asked,) = value["asks"]
+    assert "nobody has checked: «Are you sure?⟨U+200B⟩»" in asked["question"]["text"]
+    wrong = await elsewhere.call(("calc.add", {"a": 2, "b": 3, "_answers": {"other": "yes"}}))
+    assert [one["key"] for one in elsewhere.values(wrong)[0]["asks"]] == [asked["key"]]
+    answered = await elsewhere.call(("calc.add", {"a": 2, "b": 3, "_answers": {asked["key"]: "no"}}))
+    (told,) = elsewhere.values(answered)
+    assert json.loads(told["text"]) == {"sure": {"action": "accept", "content": {"sure": False}}}
+    assert (told["failed"], told.get("asks", [])) == (False, [])
+
+
+async def test_a_server_that_needs_a_model_first_is_refused_that(elsewhere: Elsewhere) -> None:
+    await elsewhere.add(hostile("stateless-samples"))
+    run = await elsewhere.call(ADD)
+    (value,) = elsewhere.values(run)
+    assert value["failed"]
+    assert "sampling/createMessage, which is refused" in value["notes"][0]
 
 
 async def test_a_result_that_does_not_fit_its_schema_is_kept_and_said_to_be_wrong(

@@ -6,7 +6,7 @@ This process has no network; a request over HTTP is handed to the daemon, which 
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ MAX_NOISE: Final = 2_000
 MAX_INCOMING: Final = 64 << 20
 _FROM_DAEMON: Final = m.decoder(t.ToSpeaker)
 _DROPPED: Final = frozenset({"host", "content-length", "connection", "accept-encoding", "transfer-encoding"})
+_EVENTS: Final = {"content-type": "text/event-stream"}
 Streams = tuple[Any, Any]
 
 
@@ -61,39 +62,95 @@ class Line:
     def __init__(self, sock: socket.socket, on_end: Any) -> None:
         self._channel = Channel(sock, _FROM_DAEMON, self._take, lambda error: on_end())
         self._channel.start()
-        self._waiting: dict[int, asyncio.Future[t.Answer]] = {}
+        self._waiting: dict[int, asyncio.Future[t.Answer | Events]] = {}
         self._pieces: dict[int, bytearray] = {}
+        self._events: dict[int, Events] = {}
+        self._live: set[int] = set()
         self._number = 0
 
     def step(self, done: float, total: float | None, text: str | None) -> None:
         """Tell how far the server says it is."""
         self._channel.send(t.Step(done, total or 0.0, (text or "")[:200]))
 
-    async def ask(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes) -> t.Answer:
-        """Have a request carried out."""
+    async def ask(
+        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, *, live: bool = False
+    ) -> "t.Answer | Events":
+        """Have a request carried out; where ``live``, a stream of events is returned as it begins."""
         self._number += 1
-        answer: asyncio.Future[t.Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[self._number] = answer
+        number, answer = self._number, asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        if live:
+            self._live.add(number)
         try:
-            self._channel.send(t.Ask(self._number, method, url, headers, body))
+            self._channel.send(t.Ask(number, method, url, headers, body))
         except FreeholdError as error:
-            return t.Answer(self._number, problem=error.message, sent=False)
-        return await answer
+            return t.Answer(number, problem=error.message, sent=False)
+        found: t.Answer | Events = await answer
+        return found
 
     def close(self) -> None:
         """End it."""
         self._channel.close()
+        for events in self._events.values():
+            events.end("the call is over")
 
     def _take(self, messages: list[Any], size: int) -> None:
         for message in messages:
+            number = message.number
             if isinstance(message, t.More):
-                self._pieces.setdefault(message.number, bytearray()).extend(message.data)
+                self._more(number, message.data)
                 continue
-            body = bytes(self._pieces.pop(message.number, b"")) or message.body
-            message = msgspec.structs.replace(message, body=body)
-            waiting = self._waiting.pop(message.number, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(message)
+            self._live.discard(number)
+            if number in self._events:
+                self._events.pop(number).end(message.problem)
+                continue
+            body = bytes(self._pieces.pop(number, b"")) or message.body
+            self._answered(number, msgspec.structs.replace(message, body=body))
+
+    def _more(self, number: int, data: bytes) -> None:
+        """Take in a piece of a body: it is kept until its end, but for a stream of events that somebody waits for."""
+        if number in self._events:
+            self._events[number].put(data)
+            return
+        kept = self._pieces.setdefault(number, bytearray())
+        kept.extend(data)
+        begun = bytes(kept[:8]).lstrip(b"\xef\xbb\xbf\r\n ")
+        if (
+            number in self._live and begun[:1] and begun[:1] in b":deir"
+        ):  # how the fields of events begin; JSON does not
+            events = self._events[number] = Events()
+            events.put(bytes(self._pieces.pop(number)))
+            self._answered(number, events)
+
+    def _answered(self, number: int, answer: "t.Answer | Events") -> None:
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+
+class Events(httpx2.AsyncByteStream):
+    """A body that comes as it is sent: the events of a server in the middle of a call."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[bytes | str] = asyncio.Queue()
+        self.counted: Callable[[bytes], None] = lambda data: None
+        """Is told each piece before it is handed on; raises Broken beyond the bounds."""
+
+    def put(self, data: bytes) -> None:
+        """Take in a piece."""
+        self._queue.put_nowait(data)
+
+    def end(self, problem: str) -> None:
+        """Take in the end, and what was wrong with it; nothing where it came to its end."""
+        self._queue.put_nowait(problem)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the pieces; raises httpx2.ReadError where the stream broke off."""
+        while isinstance(data := await self._queue.get(), bytes):
+            self.counted(data)
+            yield data
+        if data:
+            raise httpx2.ReadError(data)
 
 
 # ---- a pipe --------------------------------------------------------------------------------------------------------
@@ -182,10 +239,15 @@ class Forwarded(httpx2.AsyncBaseTransport):
         headers = [pair for pair in request.headers.items() if pair[0].lower() not in _DROPPED]
         if self.line is None:
             raise httpx2.ConnectError("no errand is under way", request=request)
-        if request.method == "GET":  # a stream of notifications that nobody has asked for
+        resumes = request.method == "GET" and "last-event-id" in request.headers
+        if request.method == "GET" and not resumes:  # what a server says outside of any call
             return httpx2.Response(405, request=request)
         self.sent = True  # as long as nobody says that it was not
-        answer = await self.line.ask(request.method, str(request.url), headers, body)
+        live = resumes or _is_call(body)
+        answer = await self.line.ask(request.method, str(request.url), headers, body, live=live)
+        if isinstance(answer, Events):
+            answer.counted = self._count
+            return httpx2.Response(200, headers=_EVENTS, stream=answer, request=request)
         if answer.problem:
             self.sent = answer.sent
             self._meter.problem = answer.problem
@@ -193,3 +255,22 @@ class Forwarded(httpx2.AsyncBaseTransport):
             raise kind(answer.problem, request=request)
         self._meter.count(len(answer.body), noise=False)
         return httpx2.Response(answer.status, headers=answer.headers, content=answer.body, request=request)
+
+    def _count(self, data: bytes) -> None:
+        """Count a piece of a stream, and each event that it ends; raises Broken."""
+        try:
+            self._meter.count(len(data), noise=False)
+            for _ in range(data.replace(b"\r", b"").count(b"\n\n")):
+                self._meter.count(0, noise=True)
+        except Broken as error:
+            self._meter.problem = str(error)
+            raise
+
+
+def _is_call(body: bytes) -> bool:
+    """Say whether a request is one in whose middle the server may have something to say."""
+    try:
+        message = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return False
+    return message.get("method") == "tools/call"

@@ -143,7 +143,7 @@ class Speaker:
         except MCPError as error:
             if began and error.code in _REFUSALS:
                 return "not_done", {"code": error.code}, f"The tool server refused: {_line(error.message)}."
-            if began and not self._meter.problem:
+            if began and not self._meter.problem and error.code != types.CONNECTION_CLOSED:
                 reply = t.Reply((t.Part("text", error.message[:4_000]),), failed=True)
                 _write(named["reply"], reply)
                 return "done", {"code": error.code}, ""

@@ -20,7 +20,7 @@ from freehold.wire import messages as m
 from freehold.wire import tools as t
 from freehold.wire.permits import Binding
 
-_METHODS: Final = ("POST", "DELETE")
+_METHODS: Final = ("POST", "GET", "DELETE")
 _PIECE: Final = 256 << 10
 _MOST: Final = t.MAX_MESSAGE
 
@@ -44,7 +44,8 @@ class Forward:
         self, server: Server, agent: str, action: str, tool: str, ask: t.Ask, more: Callable[[bytes], None]
     ) -> t.Answer:
         """Carry out one request; pieces of the body go to ``more`` ahead of the answer."""
-        if ask.method not in _METHODS or ask.url != server.url:
+        resumes = any(name.lower() == "last-event-id" for name, _ in ask.headers)
+        if ask.method not in _METHODS or (ask.method == "GET") != resumes or ask.url != server.url:
             problem = f"a request to {ask.url[:100]!a} is not one to the tool server {server.name}"
             return t.Answer(ask.number, problem=problem, sent=False)
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from freehold.base import BadInput, FreeholdError, Json
 from freehold.base.canonical import check, decode
-from freehold.control.http.guard import METADATA, problem, status_of
+from freehold.control.http.guard import METADATA, problem, resource_of, status_of
 from freehold.control.http.sessions import Sessions
 from freehold.runtime.external import Externals
 from freehold.runtime.remote import Asked, RemoteRun, Report
@@ -69,6 +69,7 @@ class Api:
             routes=[
                 Route(METADATA, _guarded(self._metadata)),
                 Route(f"{METADATA}/mcp", _guarded(self._metadata)),
+                Route(f"{METADATA}/mcp/{{job}}", _guarded(self._metadata)),
                 Route("/v1/sessions", _guarded(self._open), methods=["POST"]),
                 Route(one, _guarded(self._show), methods=["GET"]),
                 Route(one, _guarded(self._close), methods=["DELETE"]),
@@ -82,13 +83,14 @@ class Api:
         )
 
     async def _metadata(self, request: Request) -> Response:
-        """RFC 9728: for what this is, and how a token is sent. No authorization server issues tokens: people do."""
+        """RFC 9728: for what this is, and how a token is sent. No authorization server issues tokens: people do.
+
+        Each resource says its own identifier, which a client compares with the address that it uses (section 3.3).
+        """
+        resource = self._externals.audience + resource_of(request.url.path.removeprefix(METADATA))
         return _json(
-            {
-                "resource": self._externals.audience, "resource_name": "Freehold",
-                "bearer_methods_supported": ["header"],
-            }
-        )  # fmt: skip
+            {"resource": resource, "resource_name": "Freehold", "bearer_methods_supported": ["header"]}
+        )
 
     # ---- sessions ----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 A page in somebody's browser cannot come in by a name that it points here (DNS rebinding), nor from its own origin.
 """
 
+import re
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,7 @@ from freehold.runtime.external import Externals
 
 MAX_BODY: Final = 24 << 20
 METADATA: Final = "/.well-known/oauth-protected-resource"
+_MCP: Final = re.compile(r"/mcp(?:/[a-z0-9._-]{1,100})?")
 _IN_QUERY: Final = ("access_token", "token")
 
 
@@ -41,7 +43,7 @@ class Guard:
             if not scope["path"].startswith(METADATA):
                 scope.setdefault("state", {})["agent"] = await self._agent(scope, headers)
         except FreeholdError as error:
-            await self._answer(send, error)
+            await self._answer(send, error, scope["path"])
             return
         await self._app(scope, _bounded(receive), send)
 
@@ -83,13 +85,13 @@ class Guard:
         await self._externals.used(agent, now_us)
         return agent
 
-    async def _answer(self, send: Send, error: FreeholdError) -> None:
+    async def _answer(self, send: Send, error: FreeholdError, path: str) -> None:
         extra = {}
         status = status_of(error)
         if status == 401:
             why = "" if error.code == "refused.token.none" else ', error="invalid_token"'
             extra["www-authenticate"] = (
-                f'Bearer resource_metadata="{self._externals.audience}{METADATA}"{why}'
+                f'Bearer resource_metadata="{self._externals.audience}{METADATA}{resource_of(path)}"{why}'
             )
         body = problem(error)
         head = {"content-type": "application/problem+json", "content-length": str(len(body)), **extra}
@@ -101,6 +103,11 @@ class Guard:
             }
         )
         await send({"type": "http.response.body", "body": body})
+
+
+def resource_of(path: str) -> str:
+    """Return the path of the resource that a request is for: MCP's, for one job or the only one; "" for the rest."""
+    return path if _MCP.fullmatch(path) else ""
 
 
 def status_of(error: FreeholdError) -> int:
