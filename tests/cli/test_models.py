@@ -29,7 +29,7 @@ def test_a_model_is_taken_in_tried_shown_and_taken_away(person: Person) -> None:
     with ModelServer(READY) as server:
         assert "No models yet" in person.does("models")
         assert "freehold models test tiny" in add(
-            person, server.url, "--price-in", "2.5", "--price-out", "10"
+            person, server.url, "--price-in", "2.5", "--price-out", "10", "--price-cached", "0.25"
         )
         tried = person.types("models", "test", "tiny", "--json").value
         assert (tried["text"], tried["usage"]["input_tokens"]) == ("ready", 40)
@@ -38,6 +38,8 @@ def test_a_model_is_taken_in_tried_shown_and_taken_away(person: Person) -> None:
         assert person.types("bill", tried["run"], "--json").value["spent"]["money_micro"] == 120
     (shown,) = person.types("models", "--json").value
     assert (shown["price_in"], shown["price_out"], shown["zone"]) == (2_500_000, 10_000_000, "device")
+    assert shown["price_cached"] == 250_000
+    assert "price cached  0.25 EUR per million tokens" in person.does("models", "show", "tiny")
     person.does("down")
     assert "tiny-1" in person.does("models", "show", "tiny")  # it is kept
     person.does("models", "remove", "tiny")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from freehold.base import BadInput
 from freehold.runtime.job import Limits
 from freehold.testing.brains import Nonsense, Reply, Scripted
 from freehold.testing.estates import ThrowawayEstate
@@ -29,6 +30,34 @@ async def test_an_answer_comes_back_in_one_form_with_its_exact_price(
     assert (found["finish"], found["model"]) == ("tool_calls", "tiny")
     assert found["usage"] == {"input_tokens": 1_001, "output_tokens": 33, "cached_tokens": 0}
     assert found["cost_micro"] == 1_001 + 66
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+@pytest.mark.parametrize(
+    ("price", "cost"),
+    [(100_000, 301 + 70 + 66), (None, 1_001 + 66), (0, 301 + 66), (333_333, 301 + 234 + 66)],
+)
+async def test_input_that_was_kept_from_before_is_billed_at_its_own_price(
+    estate: ThrowawayEstate, kind: str, price: int | None, cost: int
+) -> None:
+    with ModelServer(Scripted([Reply("Hello.", tokens=(1_001, 33), cached=700)])) as server:
+        await estate.add_model(model(server.url, kind=kind, price_cached=price))
+        document = await estate.run(await job_that_asks(estate))
+    found = estate.result(document)
+    assert found["usage"] == {"input_tokens": 1_001, "output_tokens": 33, "cached_tokens": 700}
+    assert (found["cost_micro"], money(estate, document.id)) == (cost, (cost, 0))
+
+
+async def test_more_kept_than_came_in_is_billed_as_what_came_in(estate: ThrowawayEstate) -> None:
+    with ModelServer(Scripted([Reply("Hello.", tokens=(100, 1), cached=5_000)])) as server:
+        await estate.add_model(model(server.url, price_cached=100_000))
+        document = await estate.run(await job_that_asks(estate))
+    assert money(estate, document.id) == (10 + 2, 0)
+
+
+def test_what_was_kept_costs_no_more_than_other_input() -> None:
+    with pytest.raises(BadInput, match="--price-cached is more than --price-in"):
+        model("http://127.0.0.1:1/v1", price_cached=1_000_001)
 
 
 async def test_the_bill_is_what_the_reply_states_and_nothing_stays_reserved(estate: ThrowawayEstate) -> None:

@@ -56,6 +56,8 @@ BREACHES = [
     Breach(STRANGERS, "reader", "import freehold.runner"),
     Breach("only a courier speaks to a host", "runtime", "import smtplib"),
     Breach("only the loop of an agent runs on Pydantic AI", "runtime", "import pydantic_ai"),
+    Breach("only couriers and the way in for agents speak MCP", "runtime", "from mcp_types import Tool"),
+    Breach("only couriers and the way in for agents speak MCP", "control", "import mcp"),
     Breach("the vault loads one library, and none that speaks to anybody", "vault", "import ssl"),
     Breach(DECIDES, "runtime", "import cedarpy"),
     Breach(DECIDES, "kernel", "import rich.table"),

@@ -48,6 +48,7 @@ def show(desk: Desk, name: Name) -> None:
 
 def _shown(model: dict[str, Any]) -> str:
     currency = f"{model['currency']} per million tokens"
+    cached = model["price_cached"]
     repeats = f"paid once, by the header {model['key_header']}" if model["key_header"] else "billed again"
     return words.pairs(
         [
@@ -56,6 +57,7 @@ def _shown(model: dict[str, Any]) -> str:
             ("zone", model["zone"]),
             ("may be shown", f"{model['may_be_shown']} data, and what is lower"),
             ("price in", f"{_price(model['price_in'])} {currency}"),
+            ("price cached", "as any in" if cached is None else f"{_price(cached)} {currency}"),
             ("price out", f"{_price(model['price_out'])} {currency}"),
             ("context", f"{model['context']:,} tokens, of which {model['max_output']:,} out"),
             ("a lost call", repeats),
@@ -80,6 +82,7 @@ _OPTIONS: Final[tuple[tuple[str, Any, Any, str], ...]] = (
     ("zone", str, "", "How far away it is: device, premises, jurisdiction or foreign."),
     ("price_in", str, "", "Price of a million tokens in, in the estate's currency; 0 if it costs nothing."),
     ("price_out", str, "", "Price of a million tokens out."),
+    ("price_cached", str, "", "Price of a million tokens in that were cached; as any in without it."),
     ("context", int, DEFAULT_CONTEXT, "How many tokens it takes in all."),
     ("max_output", int, DEFAULT_OUTPUT, "How many tokens an answer has at most."),
     ("shown", str, "", "Let it be shown data up to this class, beyond what its zone allows."),
@@ -151,6 +154,7 @@ def _plain(name: str, said: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name, "url": said["url"], "id": said["model"], "zone": said["zone"], "kind": said["kind"],
         "price_in": price(said["price_in"] or "0"), "price_out": price(said["price_out"] or "0"),
+        "price_cached": price(said["price_cached"]) if said["price_cached"] else None,
         "context": said["context"], "max_output": min(said["max_output"], said["context"])
         if said["max_output"] == DEFAULT_OUTPUT else said["max_output"],
         "key_header": said["idempotency_header"], "secret": said["secret"], "shown": said["shown"],
@@ -164,8 +168,8 @@ def _host(url: str) -> str:
 
 
 _FIELDS: Final = (
-    "name", "url", "id", "zone", "kind", "price_in", "price_out", "context", "max_output", "key_header", "secret",
-    "shown",
+    "name", "url", "id", "zone", "kind", "price_in", "price_out", "price_cached", "context", "max_output",
+    "key_header", "secret", "shown",
 )  # fmt: skip
 
 

@@ -34,7 +34,8 @@ _ENDS: Final = {"openai": "/chat/completions", "anthropic": "/messages"}
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model of the estate. ``url`` is the base address of its endpoint, ``id`` the name that this knows it by.
 
-    Prices are in millionths of the estate's currency per million tokens, so that they are whole numbers. ``context``
+    Prices are in millionths of the estate's currency per million tokens, so that they are whole numbers;
+    ``price_cached`` is that of input which the endpoint kept from before, None for the price of any input. ``context``
     and ``max_output`` count tokens. ``key_header`` names the header in which the endpoint honours an idempotency key,
     "" where it does not. ``secret`` is the vault's name of the key, "" where none is asked for. ``shown`` is the
     highest class of data that a person let it be shown beyond what its zone allows, "" for none.
@@ -49,6 +50,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["openai", "anthropic"] = "openai"
     price_in: int = 0
     price_out: int = 0
+    price_cached: int | None = None
     key_header: str = ""
     secret: str = ""
     shown: Literal["", "public", "internal", "confidential", "restricted"] = ""
@@ -119,6 +121,13 @@ def _problems(model: Model) -> list[tuple[str, str]]:
         found.append(("--max-output is more than --context.", "An answer is part of the context."))
     if min(model.price_in, model.price_out) < 0 or max(model.price_in, model.price_out) > 10**12:
         found.append(("The price is out of range.", "Write it per million tokens, such as --price-in 0.15."))
+    if model.price_cached is not None and not 0 <= model.price_cached <= model.price_in:
+        found.append(
+            (
+                "--price-cached is more than --price-in.",
+                "Input that was kept costs as much as other input at most.",
+            )
+        )
     if model.shown == "restricted" and not model.private:
         found.append(
             (

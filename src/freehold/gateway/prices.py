@@ -49,13 +49,19 @@ def price_text(amount: int) -> str:
 
 
 def cost_of(model: Model, usage: Usage) -> Cost:
-    """Return what a call cost by the usage that its reply states."""
-    sum_ = usage.input_tokens * model.price_in + usage.output_tokens * model.price_out
+    """Return what a call cost by the usage that its reply states; of the input what was cached has its own price."""
+    kept = min(usage.cached_tokens, usage.input_tokens)
+    price_kept = model.price_in if model.price_cached is None else model.price_cached
+    sum_ = (usage.input_tokens - kept) * model.price_in + kept * price_kept
+    sum_ += usage.output_tokens * model.price_out
     return Cost(-(-sum_ // MILLION), usage.input_tokens + usage.output_tokens, 1)
 
 
 def most_of(model: Model, asked: Asked) -> Cost:
-    """Return the most that a call can cost: no token is shorter than a byte; a template adds some to each message."""
+    """Return the most that a call can cost: no token is shorter than a byte; a template adds some to each message.
+
+    Fewer would be an estimate: a byte alone is a token wherever the vocabulary falls back to bytes.
+    """
     room = asked.bytes + _PER_MESSAGE * len(asked.messages) + _FIXED
     return cost_of(model, Usage(min(room, model.context), output_limit(model, asked)))
 

@@ -16,8 +16,9 @@ MAX_FOUND: Final = 200
 class Reply:
     """One answer. ``calls`` are pairs of a tool's name and its arguments (an object, or any text as it is).
 
-    ``tokens`` are what it says it took, in and out (None: by its size). ``raw`` is sent instead of an answer;
-    ``status`` and ``headers`` make it a refusal; ``drop`` closes the connection ``before`` or ``after`` half of it.
+    ``tokens`` are what it says it took, in and out (None: by its size), ``cached`` how many of those in were kept
+    from before. ``raw`` is sent instead of an answer; ``status`` and ``headers`` make it a refusal; ``drop`` closes
+    the connection ``before`` or ``after`` half of it.
     """
 
     text: str = ""
@@ -28,6 +29,7 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: str = ""
+    cached: int = 0
 
 
 @dataclass(frozen=True)

@@ -288,9 +288,10 @@ def _calls(reply: Reply) -> list[dict[str, Any]]:
 def _usage(api: str, reply: Reply) -> dict[str, Any]:
     given, made = reply.tokens or (0, 0)
     if api == "anthropic":
-        return {"input_tokens": given, "output_tokens": made, "cache_read_input_tokens": 0,
-                "cache_creation_input_tokens": 0}  # fmt: skip
-    return {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
+        return {"input_tokens": given - reply.cached, "output_tokens": made,
+                "cache_read_input_tokens": reply.cached, "cache_creation_input_tokens": 0}  # fmt: skip
+    kept = {"prompt_tokens_details": {"cached_tokens": reply.cached}} if reply.cached else {}
+    return {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made, **kept}
 
 
 def _finish(reply: Reply) -> str:
@@ -309,7 +310,7 @@ def written(reply: Reply) -> dict[str, Any]:
     return {
         "text": reply.text, "calls": [[name, arguments] for name, arguments in reply.calls], "tokens": reply.tokens,
         "finish": reply.finish, "raw": reply.raw, "status": reply.status, "headers": dict(reply.headers),
-        "drop": reply.drop,
+        "drop": reply.drop, "cached": reply.cached,
     }  # fmt: skip
 
 
