@@ -44,15 +44,16 @@ async def test_a_step_whose_pack_says_that_no_retry_helps_is_not_retried(estate:
 # ---- runners that die, steps that hang -------------------------------------------------------------------
 
 
-async def test_a_step_whose_runner_was_killed_is_done_again_and_its_cpu_is_charged_as_reserved(
+async def test_a_step_whose_runner_was_killed_is_done_again_and_its_cpu_is_charged_as_measured(
     estate: ThrowawayEstate,
 ) -> None:
     document = await estate.run(await job_of(estate, node("dies", times=1, cpu_s=7)))
     assert (document.state, estate.result(document)) == ("done", 2)
     lost, done = (b for b in bodies(estate, document.id, EntryKind.RESULT)[1:])
-    assert (lost["status"], lost["cost"]["cpu_us"]) == ("not_done", 7_000_000)
-    assert (done["status"], done["cost"]["cpu_us"] < 7_000_000) == ("done", True)
-    assert estate.rooms.budget.bill(document.id, 0).spent.cpu_us > 7_000_000
+    assert (lost["status"], 0 < lost["cost"]["cpu_us"] < 7_000_000) == ("not_done", True)
+    assert (done["status"], 0 < done["cost"]["cpu_us"] < 7_000_000) == ("done", True)
+    spent = estate.rooms.budget.bill(document.id, 0).spent.cpu_us
+    assert spent >= lost["cost"]["cpu_us"] + done["cost"]["cpu_us"]
 
 
 async def test_a_step_that_kills_every_runner_fails_after_three(estate: ThrowawayEstate) -> None:

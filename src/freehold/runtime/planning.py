@@ -7,7 +7,7 @@ list of tools and for a person, and for nothing else. Called by the live run alo
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from freehold.kernel.rules import Resource
 from freehold.kernel.scope import Record, Request, Scope
 from freehold.kernel.tools import EffectKind, Intent, Outcome, PrepareContext, Prepared, Tool
 from freehold.runtime.asks import Asks
+from freehold.runtime.foreseen import foresee
 from freehold.runtime.house import House
 from freehold.runtime.job import Job
 from freehold.runtime.plans import Plan, Planned
@@ -42,6 +43,14 @@ _FIX: Final = Resource("step", "plan.fix", "plan.fix")
 OnRunner = Callable[[Session, Call, m.Message, float], Awaitable[Outcome]]
 
 
+class _Ready(NamedTuple):
+    """A plan that was validated, whether a model had a part in it, and what its model calls can cost."""
+
+    plan: Plan
+    proposed: bool
+    costs: str = ""
+
+
 class Planning:
     """One run's way to its plan. ``under_way`` says that it is being made just now."""
 
@@ -52,7 +61,7 @@ class Planning:
         self._job = job
         self._asks = asks
         self._runners = runners
-        self._ready: tuple[Plan, bool] | None = None
+        self._ready: _Ready | None = None
 
     async def plan(self, done: int | None, on_runner: OnRunner, halted: Callable[[], str]) -> Plan | None:
         """Return the run's plan: the one recorded at ``done``, or a new one; None while a person is waited for.
@@ -67,8 +76,8 @@ class Planning:
                 )
             if self._ready is None:
                 return None
-            plan, proposed = self._ready
-            return await self._fixed(plan) if proposed else plan
+            ready = self._ready
+            return await self._fixed(ready) if ready.proposed else ready.plan
         finally:
             self.under_way = False
 
@@ -76,12 +85,13 @@ class Planning:
         """Say whether a card at that node holds up the planning."""
         return node in (PLAN_NODE, FIX_NODE)
 
-    def _recorded(self, done: int) -> tuple[Plan, bool]:
+    def _recorded(self, done: int) -> _Ready:
         planned = msgspec.json.decode(self._house.records.value(done).data, type=Planned)
         self._runners.version = planned.version
-        return self._house.read_plan(planned.plan, self._job, None), planned.proposed
+        plan = self._house.read_plan(planned.plan, self._job, None)
+        return _Ready(plan, planned.proposed, planned.costs)
 
-    async def _made(self, on_runner: OnRunner, halted: Callable[[], str]) -> tuple[Plan, bool] | None:
+    async def _made(self, on_runner: OnRunner, halted: Callable[[], str]) -> _Ready | None:
         lost = 0
         while True:
             session = await self._runners.get()
@@ -99,17 +109,15 @@ class Planning:
         message = record.message or "The pack's planner gave no plan."
         raise Refused(message, remedy=record.remedy, code=record.code or "refused.plan")
 
-    async def _ask_planner(
-        self, session: Session, on_runner: OnRunner
-    ) -> tuple[tuple[Plan, bool] | None, Record]:
-        """Return the validated plan and whether a model had a part in it, and the planner's record."""
+    async def _ask_planner(self, session: Session, on_runner: OnRunner) -> tuple[_Ready | None, Record]:
+        """Return the validated plan, and the planner's record."""
         house, scope, job = self._house, self._scope, self._job
         call = session.begin(PLAN_NODE, 0, house.job_label(job), PLANNERS)
         request = Request(
             scope, PLAN_NODE, 0, 0, house.step_tool, {"step": PLAN_NODE, "job": job.digest}, session.label(call),
             max_cost=Cost(actions=1, cpu_us=house.plan_cpu_us),
         )  # fmt: skip
-        made: list[tuple[Plan, bool]] = []
+        made: list[_Ready] = []
 
         async def effect(intent: Intent) -> Outcome:
             ask = m.MakePlan(step=call.number, job=house.job_view(scope.run, job))
@@ -118,15 +126,16 @@ class Planning:
             outcome = await on_runner(session, call, ask, limit_s)
             if outcome.status != "done":
                 return outcome
-            proposed = MODEL in call.asked
+            proposed, costs = MODEL in call.asked, ""
             try:
                 plan = house.read_plan(outcome.value, job, session.steps)
                 if proposed:
                     check_proposed(plan, job, faced(house.tools, job, house.tools.names))
+                    costs = foresee(house, scope, job, plan)
             except BadInput as error:
                 return replace(outcome, status="not_done", value=b"null", message=str(error))
-            made.append((plan, proposed))
-            planned = Planned(msgspec.Raw(outcome.value), session.version, proposed)
+            made.append(_Ready(plan, proposed, costs))
+            planned = Planned(msgspec.Raw(outcome.value), session.version, proposed, costs)
             return replace(outcome, value=msgspec.json.encode(planned))
 
         record = await house.gate.perform(request, effect)
@@ -137,10 +146,12 @@ class Planning:
             record = msgspec.structs.replace(record, code=LOST)
         return (made[-1] if record.status == "done" and made else None), record
 
-    async def _fixed(self, plan: Plan) -> Plan | None:
+    async def _fixed(self, ready: _Ready) -> Plan | None:
         """Have the plan fixed, by a person where the job's grade asks for one; None while they are waited for."""
-        scope, job = self._scope, self._job
+        scope, job, plan = self._scope, self._job, ready.plan
         args: dict[str, Json] = {"plan": msgspec.to_builtins(plan)}
+        if ready.costs:
+            args["costs"] = ready.costs
         request = Request(scope, FIX_NODE, 0, 1, fix_tool(), args, self._house.job_label(job))
         record = await self._house.gate.perform(request, _fix)
         if record.status == "done":
@@ -162,7 +173,8 @@ def fix_tool() -> Tool:
 
     def prepare(context: PrepareContext, args: Mapping[str, Json]) -> Prepared:
         sent = encode(args["plan"])
-        return Prepared(sent, facts_of(msgspec.json.decode(sent, type=Plan), context.job))
+        plan, costs = msgspec.json.decode(sent, type=Plan), str(args.get("costs", ""))
+        return Prepared(sent, facts_of(plan, context.job, costs))
 
     return Tool(
         "plan.fix", EffectKind.IDEMPOTENT, lambda args: (_FIX,), Category.PLAN, prepare=prepare, right="step.run",

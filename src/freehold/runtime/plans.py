@@ -102,12 +102,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class Planned(msgspec.Struct, frozen=True):
     """What a run pins: the plan as the planner gave it, and the version of the pack that it is for.
 
-    ``proposed`` says that a model had a part in it.
+    ``proposed`` says that a model had a part in it, ``costs`` what its own model calls can cost, in a sentence.
     """
 
     plan: msgspec.Raw
     version: str
     proposed: bool = False
+    costs: str = ""
 
 
 def read_plan(

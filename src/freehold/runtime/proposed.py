@@ -179,14 +179,16 @@ def _wrong(node: Node, what: str) -> BadInput:
 # ---- how a person is shown it ----------------------------------------------------------------------------
 
 
-def facts_of(plan: Plan, job: str) -> Facts:
-    """Return a plan as a person is shown it, a line a node, in its order."""
+def facts_of(plan: Plan, job: str, costs: str = "") -> Facts:
+    """Return a plan as a person is shown it: what its model calls can cost, then a line a node, in its order."""
     said = [(node.id, _words(node.does)) for node in plan.nodes if node.does is not None]
     lines = tuple(
         Fact(visible(name), visible(words), "a model, from the job file")
         for name, words in said
         if _fits(words)
     )
+    if costs:
+        lines = (Fact("model calls", costs, "the plan, and the model's prices"), *lines)
     bodies = tuple(body(name, words) for name, words in said if not _fits(words))
     return Facts(f"Follow this plan for the job {visible(job)}, and nothing beyond it", lines, (), bodies)
 

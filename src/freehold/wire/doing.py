@@ -13,6 +13,8 @@ import msgspec
 FROM: Final = "$from"
 """An object with this key, and "path" or not, stands for a value of another node's result."""
 MAX_NUMBER: Final = 10**12
+READ_TRIES: Final = 2
+"""How often a reader is asked whose answer is not of its kind."""
 
 
 class Ref(msgspec.Struct, frozen=True, omit_defaults=True):

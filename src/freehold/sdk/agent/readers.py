@@ -16,10 +16,10 @@ from freehold.sdk.agent.fence import RULES, between
 from freehold.sdk.agent.loop import Voice, call_model
 from freehold.sdk.context import Context
 from freehold.sdk.errors import ActionFailed, StepFailed
+from freehold.wire.doing import READ_TRIES
 
 MAX_NUMBER: Final = 10**12
 MAX_NAME: Final = 64
-TRIES: Final = 2
 _SHORT_NAME: Final = re.compile(r"[^\W_][\w .,'&+-]{0,63}")
 _ANSWERS: Final = {
     "number": "a whole number", "date": "a date as YYYY-MM-DD", "choice": "one of the choices", "name": "a short name",
@@ -81,7 +81,7 @@ async def read_value(ctx: Context, voice: Voice, reader: Reader, text: str, sour
         {"role": "user", "content": f"{asked}\n\n{between(source, 'anybody', '', text, _fits(voice))}"},
     ]
     wrong = ""
-    for _ in range(TRIES):
+    for _ in range(READ_TRIES):
         said = await _said(ctx, voice, messages, reader.schema())
         value, wrong = _answer(said)
         wrong = wrong or ("" if value is None else reader.check(value))
