@@ -35,6 +35,8 @@ def test_a_new_estates_first_commands_name_both_an_audit_and_an_assistant(person
     assert {name: "CHF" in text and "EUR" not in text for name, text in jobs.items()} == {
         "receipts": True, "desk": True,
     }  # fmt: skip
+    early = person.types("ask", "What is in papers?")
+    assert (early.code, "The job desk takes goals once its owner has accepted it." in early.err) == (3, True)
     begins = {}
     for name in jobs:
         digest = person.types("jobs", "check", name, "--json").value["digest"]
@@ -43,6 +45,19 @@ def test_a_new_estates_first_commands_name_both_an_audit_and_an_assistant(person
         "receipts": "Accepted. Run it: freehold run receipts",
         "desk": 'Accepted. Give it a goal: freehold ask --job desk "GOAL". Talk with it: freehold chat audrey',
     }
+
+
+def test_a_run_that_failed_says_where_it_tells_why(person: Person) -> None:
+    person.founds()
+    person.does("agents", "add", "audrey", "--owner", "anna")
+    person.does("models", "add", "tiny", "--url", "http://127.0.0.1:9/v1", "--model", "t", "--zone", "device")
+    person.does("jobs", "new", "desk", "--agent", "audrey", "--pack", "assistant")
+    digest = person.types("jobs", "check", "desk", "--json").value["digest"]
+    person.does("jobs", "accept", "desk", "--digest", digest)
+    ended = person.types("run", "desk", "--wait")
+    assert (ended.code, "failed. See why: freehold runs show " in ended.out) == (1, True)
+    shown = person.does(*ended.out.rpartition("freehold ")[2].split())
+    assert "127.0.0.1, port 9 cannot be reached: Connection refused. Nothing was sent." in shown
 
 
 def test_a_secret_that_is_not_kept_is_bound_to_nothing(owner: Person) -> None:

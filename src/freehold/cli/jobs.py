@@ -47,6 +47,12 @@ def new(
     from freehold.runtime.packs import beginnings
 
     given = beginnings(pack, lambda: desk.call("packs.list"))
+    if (
+        not given
+        and pack != "external"
+        and not any(_same(pack, one["name"]) for one in desk.call("packs.list"))
+    ):
+        raise BadInput(f"There is no pack {pack[:80]!r}.", remedy="List them: freehold packs")
     beginning = given.pop("job.md", None)
     text = template(
         name, pack=pack, owner=owner or signer(desk, None), agent=agent, beginning=beginning,
@@ -80,6 +86,10 @@ def new(
             + f"Next: freehold jobs edit {name}; freehold jobs accept {name}"
         ),
     )
+
+
+def _same(pack: str, other: str) -> bool:
+    return pack.replace("_", "-") == other.replace("_", "-")
 
 
 def _first_model(desk: Desk) -> str:

@@ -134,6 +134,7 @@ def add(
 
 def _plain(name: str, said: dict[str, Any]) -> dict[str, Any]:
     """Return a model as the daemon takes it, from what was typed; raises BadInput for what is missing."""
+    from freehold.gateway.models import ZONES
     from freehold.gateway.prices import price
 
     for needed, value in (
@@ -144,6 +145,8 @@ def _plain(name: str, said: dict[str, Any]) -> dict[str, Any]:
     ):
         if not value:
             raise BadInput(f"{needed} is missing.", remedy="See: freehold models add --help")
+    if said["zone"] not in ZONES:
+        raise BadInput(f"{said['zone'][:40]!r} is no zone.", remedy=f"Use one of {', '.join(ZONES)}.")
     own = said["zone"] in ("device", "premises")
     for option in ("price_in", "price_out"):
         if not said[option] and not own:

@@ -42,7 +42,14 @@ def _started(value: dict[str, Any], job: str) -> str:
     name = short(value["id"])
     if "state" not in value:
         return f"Started run {name} of {job}. See it go: freehold watch {name}"
-    return f"Run {name} of {job}: {value['state']}."
+    return ended_words(value)
+
+
+def ended_words(run: dict[str, Any]) -> str:
+    """Return how a run stands, and where it says why it failed."""
+    name = short(run["id"])
+    why = f" See why: freehold runs show {name}" if run["state"] == "failed" else ""
+    return f"Run {name} of {run['job']}: {run['state']}.{why}"
 
 
 @bare(app)

@@ -31,7 +31,9 @@ def watch(
     except KeyboardInterrupt:
         return
     if last and not desk.json:
-        print(f"Run {short(last['id'])} of {last['job']}: {last['state']}.")
+        from freehold.cli.runs import ended_words
+
+        print(ended_words(last))
 
 
 def follow(desk: Desk, run: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ silent after it was given the connection leaves it unknown, a connection that co
 import asyncio
 import contextlib
 import ipaddress
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -143,7 +144,8 @@ async def connect(host: str, port: int, may_connect: Callable[[str], bool]) -> s
                     try:
                         await loop.sock_connect(connection, address)
                     except OSError as error:
-                        problem = f"{where} cannot be reached: {error.strerror or error}"
+                        why = os.strerror(error.errno) if error.errno else str(error)
+                        problem = f"{where} cannot be reached: {why}"
                     else:
                         unless_connected.pop_all()
                         return connection

@@ -263,11 +263,25 @@ class PeopleVerbs:
 
     async def _freeze(self, call: Call) -> dict[str, Any]:
         args = call.read(_Freeze)
+        self._check_there(args.scope)
         change = self._desk.rooms.freezes.freeze(
             args.scope, args.why, by=f"user {call.peer.uid} at the local socket", at_us=self._desk.now_us()
         )
         frozen = await self._desk.commit(change)
         return dict(msgspec.to_builtins(frozen))
+
+    def _check_there(self, scope: str) -> None:
+        """Raise BadInput for an agent or a job that there is not, so that nobody takes a slip for a brake."""
+        kind, _, name = scope.partition(":")
+        known = {
+            "agent": [agent.slug for agent in self._registry.agents()],
+            "job": [*self._desk.jobs.names(), *(run.job for run in self._desk.engine.alive())],
+        }.get(kind)
+        if known is not None and name not in known:
+            raise BadInput(
+                f"There is no {kind} {name[:80]!r}, so nothing was frozen.",
+                remedy=f"List them: freehold {kind}s. Everything at once: freehold freeze",
+            )
 
     async def _thaw(self, call: Call) -> dict[str, Any]:
         args = call.read(_Thaw)

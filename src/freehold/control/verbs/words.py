@@ -66,6 +66,13 @@ class WordVerbs:
         if len(found) == 1:
             return found[0]
         whose = f"The agent {agent} has" if agent else "There is"
+        waiting = [job for job in self._thinking(accepted=False) if agent in ("", job.agent)]
+        if not found and waiting:
+            raise Refused(
+                f"The job {waiting[0].name} takes goals once its owner has accepted it.",
+                remedy=f"Its owner looks at it and signs: freehold jobs accept {waiting[0].name}",
+                code="refused.job-not-accepted",
+            )
         if not found:
             raise BadInput(
                 f"{whose} no job that takes a goal.",
@@ -75,12 +82,14 @@ class WordVerbs:
         names = ", ".join(f"{job.name} ({job.agent})" for job in found)
         raise BadInput(f"Several jobs take a goal: {names}.", remedy="Say which: --job NAME")
 
-    def _thinking(self) -> list[Job]:
+    def _thinking(self, *, accepted: bool = True) -> list[Job]:
+        """Return the jobs that take goals, or that will once they are accepted."""
         found = []
         for name in self._desk.jobs.names():
             try:
                 job = self._desk.jobs.read(name)
-                if self._desk.shelf.find(job.pack).thinks and self._desk.jobs.standing(job) == "ready":
+                ready = self._desk.jobs.standing(job) == "ready"
+                if ready is accepted and self._desk.shelf.find(job.pack).thinks:
                     found.append(job)
             except BadInput:
                 continue  # `freehold jobs` says what is wrong with it
