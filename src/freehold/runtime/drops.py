@@ -111,7 +111,11 @@ class Drops:
         run = None
         if fresh:
             run = await self._engine.start(
-                watched.job, watched.folders, only={watched.drop.source: fresh}, trigger="drop", also=marks
+                watched.job,
+                watched.folders,
+                only={watched.drop.source: fresh},
+                trigger="drop",
+                also=lambda run: marks,
             )
         for path in new:
             seen.taken[path] = facts[path]

@@ -87,13 +87,13 @@ class Engine:
         *,
         only: Mapping[str, list[str]] | None = None,
         trigger: str = "hand",
-        also: Sequence[Put] = (),
+        also: Callable[[str], Sequence[Put]] = lambda run: (),
     ) -> str:
         """Start a run of ``job`` and return its id; its files and policy are pinned in the same commit.
 
         ``folders`` are the job's sources by name; ``only`` names the files of a file drop, ``also`` what is
-        written in the same commit. Raises Refused when
-        agent or owner may not act, BadInput for what cannot be read.
+        written of the run in the same commit. Raises Refused when agent or owner may not act, BadInput for what
+        cannot be read.
         """
         rooms, job = self._rooms, self._house.told(job)
         rooms.registry.chain_of(job.agent, job.name, job.links)
@@ -124,7 +124,7 @@ class Engine:
         note = Note("run.started", {**head, "policy": document.policy_digest}, pinned, subjects, run)
         try:
             writes = await self._house.pin_room.take(run, job, folders, only or {})
-            change = Change([note], [*writes, *also, self._put(document)]).join(
+            change = Change([note], [*writes, *also(run), self._put(document)]).join(
                 rooms.budget.open_run(_accounts(document, job))
             )
             await rooms.ledger.commit(change)

@@ -12,6 +12,7 @@ from freehold.kernel.subjects import ESTATE
 from freehold.runtime.conversation import Conversation, Conversations, check_goal, with_goal
 from freehold.runtime.job import Job, Words
 from freehold.runtime.standing import StandingRule, StandingRules
+from freehold.store.interface import Put
 
 NEW: Final = "new"
 
@@ -133,10 +134,11 @@ class WordVerbs:
         await self._desk.commit(used.join(Change([Note("word.said", head, {"goal": goal}, subjects)])))
         folders = self._desk.jobs.folders(job)
         trigger = "ask" if talk is None else "chat"
-        run = await self._desk.engine.start(with_goal(job, goal, words), folders, trigger=trigger)
-        if talk is not None:
-            talk = msgspec.structs.replace(talk, runs=(*talk.runs, run))
-            await self._desk.rooms.ledger.write([], [talk.put()])
+
+        def also(run: str) -> list[Put]:
+            return [] if talk is None else [msgspec.structs.replace(talk, runs=(*talk.runs, run)).put()]
+
+        run = await self._desk.engine.start(with_goal(job, goal, words), folders, trigger=trigger, also=also)
         return {"id": run, "job": job.name, "agent": job.agent, "conversation": talk.id if talk else ""}
 
     def _conversation(self, args: _Ask, job: Job, who: str) -> Conversation | None:
