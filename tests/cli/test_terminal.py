@@ -214,6 +214,17 @@ def test_silence_is_never_consent(owner: Person) -> None:
     assert asking.ends() == 0, asking.said
 
 
+def test_a_yes_that_was_typed_before_the_card_was_shown_is_none(owner: Person) -> None:
+    owner.employs("errand")
+    run = owner.types("run", "errand", "--json").value["id"]
+    card = owner.waits_for_card(run)
+    asking = Terminal(owner, "approve", card["id"])
+    asking.types("y\n")
+    asking.answers("Allow this, once?", "n")
+    assert asking.ends() == 3
+    assert "still waits" in asking.said
+
+
 def test_a_dropped_file_starts_an_accepted_job_once(owner: Person, tmp_path: Path) -> None:
     path = owner.folder / "jobs" / "errand.md"
     owner.employs("errand")

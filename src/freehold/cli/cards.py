@@ -95,7 +95,7 @@ def show_whole(desk: Desk, text: str) -> None:
         rows = 1 + max(_columns(line) - 1, 0) // max(size.columns or 80, 20)
         if used and used + rows > room:
             left = words.plural(len(lines) - number, "more line")
-            if desk.ask(f"--- {left}: Enter shows them, q leaves ---").lower() == "q":
+            if desk.ask_now(f"--- {left}: Enter shows them, q leaves ---").lower() == "q":
                 raise Refused(
                     "The card was not shown to its end, so it cannot be decided.",
                     remedy="Look at all of it.",
@@ -150,11 +150,11 @@ def decide_in_place(desk: Desk, who: str | None, name: str) -> bool:
     card = desk.call("cards.show", {"name": name})
     show_whole(desk, f"\n{card_words(card)}")
     if card["kind"] == "question":
-        value = desk.ask("\nYour answer (Enter: later):")
+        value = desk.ask_now("\nYour answer (Enter: later):")
         if value:
             decide(desk, who, "card.answer", card, {"value": value})
         return bool(value)
-    said = desk.ask("\nAllow this, once? [y/n, Enter: later]").lower()
+    said = desk.ask_now("\nAllow this, once? [y/n, Enter: later]").lower()
     if said in ("y", "yes"):
         decide(desk, who, "card.approve", card, {})
         return True

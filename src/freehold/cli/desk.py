@@ -3,9 +3,11 @@
 One desk per command; made from the options that every verb takes.
 """
 
+import contextlib
 import json
 import os
 import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +121,12 @@ class Desk:
         """Ask the person at the terminal; call only when ``interactive``."""
         print(question, end=" ", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip()
+
+    def ask_now(self, question: str) -> str:
+        """Ask about what was just shown: what was typed before the question stood there is no answer to it."""
+        with contextlib.suppress(termios.error, OSError, ValueError):
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        return self.ask(question)
 
     def ask_yes(self, question: str) -> bool:
         """Ask for a yes; anything else is a no, silence too."""

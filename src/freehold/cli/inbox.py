@@ -105,7 +105,7 @@ def approve(
         if not desk.json:
             show_whole(desk, text)
         _check_shown(desk, card, digest)
-        if digest or desk.ask_yes("\nAllow this, once?"):
+        if digest or desk.ask_now("\nAllow this, once? [y/N]").lower() in ("y", "yes"):
             allowed.append((card, content))
     if not allowed:
         still = "the card still waits" if len(cards) == 1 else "the cards still wait"
