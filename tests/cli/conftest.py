@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.cli import warm
+
 PACK = '''\
 """Asks a person for a number and sends it to somebody by mail; for tests."""
 
@@ -82,9 +84,13 @@ class Said(NamedTuple):
 
 
 class Person:
-    """Types commands in one estate; nobody sits at the terminal. ``prefix`` runs them as somebody else."""
+    """Types commands in one estate; nobody sits at the terminal. ``prefix`` runs them as somebody else.
+
+    ``fresh`` starts a program for each; the tests of other folders take forks of one that has loaded them.
+    """
 
     prefix: tuple[str, ...] = ()
+    fresh = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -93,13 +99,17 @@ class Person:
 
     def types(self, *words: str, cwd: Path | None = None) -> Said:
         """Run one command to its end."""
-        done = subprocess.run(
-            [*self.prefix, sys.executable, "-m", "freehold.cli.main", *words],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50, env=self.environment,
-            cwd=cwd or self.folder.parent,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        return Said(done.returncode, done.stdout, done.stderr)
+        folder = cwd or self.folder.parent
+        if self.prefix or self.fresh:
+            done = subprocess.run(
+                [*self.prefix, sys.executable, "-m", "freehold.cli.main", *words],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50, env=self.environment, cwd=folder,
+            )  # fmt: skip
+            said = Said(done.returncode, done.stdout, done.stderr)
+        else:
+            said = Said(*warm.run(list(words), self.environment, folder, 50))
+        assert "Traceback" not in said.err, said.err
+        return said
 
     def does(self, *words: str) -> str:
         """Run a command that must succeed; returns what it printed."""
@@ -151,9 +161,10 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
+def person(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Person]:
     """A person without an estate yet."""
     found = Person(tmp_path / "estate")
+    found.fresh = request.path.parent == Path(__file__).parent
     yield found
     if (found.folder / "estate.toml").exists():
         found.types("down")

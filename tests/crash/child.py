@@ -21,7 +21,7 @@ from freehold.kernel.card import Card
 from freehold.kernel.settle import HAPPENED, NOT_HAPPENED
 from freehold.packs.expense_audit.policy import sample_policy
 from freehold.runtime.engine import RunDocument
-from freehold.testing.estates import ThrowawayEstate
+from freehold.testing.estates import ThrowawayEstate, reach
 from freehold.testing.processes import until
 from freehold.testing.server import read_taken
 from freehold.wire import child
@@ -209,6 +209,7 @@ def _bury_orphans() -> int:
 def main() -> None:
     """Serve orders until the input ends."""
     child.die_with_parent(int(sys.argv[1]))
+    reach()  # all lives know it then
     child.adopt_orphans()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     for line in sys.stdin.buffer:

@@ -19,7 +19,7 @@ from freehold.runtime.servers import Class, Server, Servers
 from freehold.runtime.speakers import Speakers
 from freehold.runtime.walls import Walls
 from freehold.store.interface import EntryKind
-from freehold.testing.estates import OWNER, ThrowawayEstate, synthetic_job
+from freehold.testing.estates import OWNER, ThrowawayEstate, reach, synthetic_job
 from freehold.testing.processes import until
 from freehold.wire.tools import Offer, offer_digest
 
@@ -40,7 +40,7 @@ class Elsewhere:
         forward = Forward(estate.rooms.settings, estate.couriers)
         folder = estate.place.folder / "workspaces" / ".servers"
         hidden = (estate.place.folder / "keys",)
-        self.speakers = Speakers(folder, Walls(), forward, hidden=hidden)
+        self.speakers = Speakers(folder, Walls(tries=reach), forward, hidden=hidden)
         publish = lambda run, event: estate.events.append((run, event))  # noqa: E731 a listener, named here
         commit = estate.rooms.ledger.commit
         return [Foreign(estate.rooms.settings, self.servers, self.speakers, commit, publish)]

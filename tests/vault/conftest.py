@@ -9,6 +9,8 @@ import pytest_asyncio
 
 from freehold.runtime.brokered import Brokered
 from freehold.runtime.vault import Vault, VaultPlace
+from freehold.runtime.walls import Walls
+from freehold.testing.estates import reach
 from freehold.testing.processes import until
 from tests.vault.door import Door
 
@@ -23,7 +25,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.vault = Vault(place_in(folder), log=folder / "log")
-        self.brokered = Brokered(self.vault, log=folder / "log")
+        self.brokered = Brokered(self.vault, log=folder / "log", walls=Walls(tries=reach))
         self.door = Door(folder / "vault" / "door.sock")
         self.vault.judge = self.door.allow
 

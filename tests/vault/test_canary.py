@@ -82,6 +82,8 @@ None of them is seen.
 class Keeper(Person):
     """A person who plants secrets by a pipe, as a script does."""
 
+    fresh = True
+
     def sets(self, name: str, value: str) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "freehold.cli.main", "secrets", "set", name, "--host", "127.0.0.1", "--stdin"],

@@ -11,6 +11,8 @@ import pytest_asyncio
 from freehold.runtime.brokered import Errand
 from freehold.runtime.couriers import Couriers
 from freehold.runtime.couriers import Errand as Plain
+from freehold.runtime.walls import Walls
+from freehold.testing.estates import reach
 from freehold.testing.processes import until
 from freehold.testing.search import forms_of
 from freehold.wire.messages import Delivered
@@ -69,7 +71,7 @@ async def bound(house: House, server: Running) -> Asker:
 
 @pytest_asyncio.fixture
 async def plain(server: Running) -> AsyncIterator[Asker]:
-    couriers = Couriers()
+    couriers = Couriers(walls=Walls(tries=reach))
 
     def deliver(
         path: str, take: Callable[[bytes], None], timeout_s: float, most: int

@@ -23,19 +23,27 @@ _COURIER: Final = Limits(memory_bytes=4 << 30, processes=1_024, open_files=1_024
 
 
 class Walls:
-    """``hidden`` are folders that no process behind walls may see; ``none_allowed`` says whether it may have none."""
+    """``hidden`` are folders that no process behind walls may see; ``none_allowed`` says whether it may have none.
+
+    ``tries`` finds out what this machine reaches; it is called once, in a thread.
+    """
 
     def __init__(
-        self, *, hidden: tuple[Path, ...] = (), none_allowed: Callable[[], bool] = lambda: False
+        self,
+        *,
+        hidden: tuple[Path, ...] = (),
+        none_allowed: Callable[[], bool] = lambda: False,
+        tries: Callable[[], Reach] = probe,
     ) -> None:
         self._hidden = tuple(map(str, hidden))
         self._none_allowed = none_allowed
+        self._tries = tries
         self._trying: asyncio.Task[Reach] | None = None
 
     async def reach(self) -> Reach:
         """Return what this machine reaches; it is tried the first time and known after that."""
         if self._trying is None:
-            self._trying = asyncio.ensure_future(asyncio.to_thread(probe))
+            self._trying = asyncio.ensure_future(asyncio.to_thread(self._tries))
         return await asyncio.shield(self._trying)
 
     @property

@@ -5,6 +5,7 @@ Everything is real (store, journal, keys, processes); only its owner is nobody. 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,21 @@ from freehold.runtime.records import Records
 from freehold.runtime.session import Handle
 from freehold.runtime.toolbox import Toolbox
 from freehold.runtime.tools.built_in import built_in
+from freehold.runtime.walls import Walls
 from freehold.sandbox import Level, Profile
+from freehold.sandbox.probe import Reach, probe
 
 OWNER = "anna"
 AGENT = "worker"
 ESTATE = "throwaway"
 
 SYNTHETIC = Pack("synthetic", "freehold.testing.synthetic:pack")
+
+
+@cache
+def reach() -> Reach:
+    """Return what walls this machine reaches; it is tried once a process, in which many an estate comes and goes."""
+    return probe()
 
 
 class ThrowawayEstate:
@@ -130,7 +139,7 @@ class ThrowawayEstate:
         loads = load_message(self._packs[self.loads]) if self.loads else None
         self._mounting: dict[tuple[str, ...], RunnerPool] = {}
         self.pool = RunnerPool(self._profile(), spare=self._spare, loads=loads)
-        self.couriers = Couriers()
+        self.couriers = Couriers(walls=Walls(tries=reach))
         pins = Pins(rooms)
         self.outbox = Outbox(rooms, folder / "outbox")
         self.models = Models()
