@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from freehold.kernel.grades import Category, Grade
 from freehold.kernel.rights import right
 from freehold.runtime.job import Mail
@@ -76,6 +78,30 @@ async def test_a_mail_waits_for_its_approval_and_is_sent_once(
         document = await asyncio.wait_for(estate.engine.wait(run), 20)
         assert document.state == "done", estate.events
         assert len(server.taken()) == 1
+
+
+async def test_what_was_done_before_a_card_is_told_before_it(
+    estate: ThrowawayEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freehold.runtime.run.TELL_EVERY_S", 60.0)  # only the card can bring it in time
+    (send,) = sends()["plan"]
+    job = synthetic_job(
+        {"plan": [{"step": "echo"}, send | {"needs": ["echo"]}]},
+        may=(right("mail.send", TO),),
+        grades={Category.SEND: Grade.ASK},
+        mail=Mail("127.0.0.1", 1, "freehold@example.org"),
+    )
+    await estate.rooms.ledger.commit(
+        estate.rooms.settings.change({"own_domains": ["example.org"]}, by="anna")
+    )
+    await estate.employ(job)
+    run = await estate.engine.start(job, {})
+    await until(lambda: any(event["event"] == "card" for _, event in estate.events))
+    told = [event["event"] for _, event in estate.events if event.get("node", "echo") == "echo"]
+    done = [event for _, event in estate.events if event.get("node") == "echo" and event["done"] == 1]
+    assert done, estate.events
+    assert told.index("node") < told.index("card")
+    await estate.engine.cancel(run, by="anna")
 
 
 async def test_a_mail_to_a_stranger_is_refused_with_what_would_have_allowed_it(

@@ -38,10 +38,18 @@ class Parked(FreeholdError):
 
 
 class Asks:
-    """The requests of one run's steps. ``waiting`` says which step each open card holds up."""
+    """The requests of one run's steps. ``waiting`` says which step each open card holds up.
+
+    ``first`` is called before a card is told of: what came before it is told before it.
+    """
 
     def __init__(
-        self, house: House, scope: Scope, job: Job, trouble: Callable[[FreeholdError], None]
+        self,
+        house: House,
+        scope: Scope,
+        job: Job,
+        trouble: Callable[[FreeholdError], None],
+        first: Callable[[], None],
     ) -> None:
         self.waiting: dict[str, tuple[str, int]] = {}
         self.parked_any = False
@@ -50,6 +58,7 @@ class Asks:
         self._job = job
         self.passed = Passed(house, scope)
         self._trouble = trouble
+        self._first = first
         self._parked: dict[str, tuple[Session, Call, m.Perform]] = {}
         self._effects = Abortable()
 
@@ -167,6 +176,7 @@ class Asks:
         self.waiting[card] = (call.node, call.item)
         self.parked_any = True
         self._parked[card] = (session, call, message)
+        self._first()
         self._house.publish(self._scope.run, {"event": "card", "card": card})
 
     def _look_again(self, session: Session, call: Call) -> None:

@@ -53,7 +53,7 @@ class LiveRun:
         self.halted = ""
         self.failures: dict[tuple[str, int], int] = {}
         self.messages: dict[tuple[str, int], str] = {}
-        self.asks = Asks(house, scope, job, self.trouble)
+        self.asks = Asks(house, scope, job, self.trouble, self._tell_all)
         self.runners = Runners(house, scope.run, job, self.asks.take)
         self.planning = Planning(house, scope, job, self.asks, self.runners)
         self._ended = ended
