@@ -111,6 +111,8 @@ def test_a_loop_whose_runner_is_killed_goes_on_and_pays_no_call_twice(lives: Liv
 @pytest.mark.parametrize("whom", ["daemon", "runner"])
 def test_a_loop_survives_a_kill_at_every_boundary(lives: Lives, whom: str) -> None:
     clean = clean_run(lives)
-    wanted = distinct(clean.seen)
+    wanted = [
+        kill for kill in distinct(clean.seen) if " keys" not in kill
+    ]  # they are made in the first run alone
     died = [kill for kill in wanted if lives.killed(kill, whom, clean)]
-    assert len(died) >= 0.7 * len(wanted), set(wanted) - set(died)
+    assert len(died) >= 0.9 * len(wanted), set(wanted) - set(died)
