@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.cli import warm
+
 PACK = '''\
 """Calls one tool with the arguments that its job names."""
 
@@ -78,11 +80,15 @@ class Desk:
 
     def types(self, *words: str, given: str | None = None, quiet: bool = False) -> str:
         """Run one command; returns all that it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "freehold.cli.main", *words], input=given or "", capture_output=True, text=True,
-            timeout=120, env=self._environment, cwd=self.folder.parent, check=False,
-        )  # fmt: skip
-        out = self.clean(done.stdout + done.stderr).rstrip()
+        if given is None:
+            _, said, problem = warm.run(list(words), self._environment, self.folder.parent, 120)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "freehold.cli.main", *words], input=given, capture_output=True, text=True,
+                timeout=120, env=self._environment, cwd=self.folder.parent, check=False,
+            )  # fmt: skip
+            said, problem = done.stdout, done.stderr
+        out = self.clean(said + problem).rstrip()
         if not quiet and len(lines := out.split("\n")) > _LONGEST:
             shown = [*lines[:_HEAD], f"[{len(lines) - _LONGEST} more lines]", *lines[_HEAD - _LONGEST :]]
         else:
@@ -90,8 +96,8 @@ class Desk:
         if not quiet:
             typed = " ".join(f"'{word}'" if " " in word or "(" in word else word for word in words)
             self.said += [f"$ freehold {self.clean(typed)}", *shown, ""]
-        if "Traceback" in done.stderr:
-            raise RuntimeError(done.stderr)
+        if "Traceback" in problem:
+            raise RuntimeError(problem)
         return out
 
     def clean(self, text: str) -> str:
