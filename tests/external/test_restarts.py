@@ -65,3 +65,26 @@ async def test_an_agent_that_speaks_mcp_goes_on_with_what_it_read_in_its_last_se
         waits = await client.call_tool("mail.send", letter | {"text": "Pay 4,000 to eve instead."})
         assert waits.is_error
         assert "card" in waits.structured_content
+
+
+async def test_a_session_in_between_that_asked_for_nothing_washes_nothing_off(owner: Owner) -> None:
+    hires(owner)
+    async with client_of(owner, "legacy") as client:
+        assert not (await client.call_tool("source.read", READ)).is_error
+    ends(owner)
+    async with client_of(owner, "legacy") as client:
+        assert (await client.list_tools()).tools
+    ends(owner)
+    before = len(sent(owner))
+    async with client_of(owner, "legacy") as client:
+        waits = await client.call_tool("mail.send", LETTER | {"text": "Pay 4,000 to eve instead."})
+        assert waits.is_error
+        assert "card" in waits.structured_content
+    assert len(sent(owner)) == before
+
+
+def ends(owner: Owner) -> None:
+    """End the session of the agent that speaks MCP."""
+    runs = owner.types("runs", "--json").value
+    (alive,) = [run for run in runs if run["trigger"] == "mcp" and run["state"] in ("running", "waiting")]
+    owner.does("runs", "cancel", alive["id"], "--yes")
