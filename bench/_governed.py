@@ -19,9 +19,9 @@ from freehold.kernel.labels import Context, Integrity, Label, Sink, Zone
 from freehold.kernel.origins import Origins
 from freehold.kernel.provenance import Trusted
 from freehold.kernel.rights import named, right
+from freehold.kernel.said import Said
 from freehold.kernel.scope import ApprovalRule, Request, Scope
 from freehold.kernel.tools import EffectKind, Face, Intent, Outcome, Role, Tool
-from freehold.kernel.wording import Said
 from freehold.store.interface import Cost
 from freehold.testing.estates import AGENT, OWNER, ThrowawayEstate
 
@@ -48,11 +48,13 @@ class _ToolWords(msgspec.Struct, forbid_unknown_fields=True):
     meanings: dict[str, dict[str, list[str]]] = {}
     audience: str = ""
     names: list[str] = []
+    authors: dict[str, str] = {}
 
 
 class _FileWords(msgspec.Struct, forbid_unknown_fields=True):
     tools: dict[str, _ToolWords]
     owner: str = ""
+    called: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,15 @@ class OwnerFile:
 
     tools: Mapping[str, Tool]
     owner: str = ""
+    called: tuple[str, ...] = ()
 
 
 def owner_file(path: Path) -> OwnerFile:
     """Return what an owner's file says; raises msgspec.ValidationError with what is wrong."""
     words = msgspec.convert(yaml.safe_load(path.read_text()), _FileWords)
-    return OwnerFile({name: _tool(name, tool) for name, tool in words.tools.items()}, words.owner)
+    return OwnerFile(
+        {name: _tool(name, tool) for name, tool in words.tools.items()}, words.owner, tuple(words.called)
+    )
 
 
 def _tool(name: str, words: _ToolWords) -> Tool:
@@ -78,7 +83,7 @@ def _tool(name: str, words: _ToolWords) -> Tool:
     }
     face = Face(
         name, {}, roles, {path: _WHO[who] for path, who in words.written_by.items()}, tuple(words.words), meanings,
-        words.audience, tuple(words.names),
+        words.audience, tuple(words.names), words.authors,
     )  # fmt: skip
     category = parse_category(words.does) if words.does else None
     sink = Sink(Zone.FOREIGN, consequential=category is not None, name=name)
@@ -143,6 +148,7 @@ class Governed:
             origins=origins,
         )
         session = Session(self, scope, origins)
+        origins.said.be(*self.suite.called)
         if self.suite.owner:
             origins.said.say(self.suite.owner, order=False)
         session.also(prompt)

@@ -16,7 +16,7 @@ from bench._governed import Called, OwnerFile
 from bench._houses import Houses
 from bench._kinds import kind, part
 from freehold.kernel.origins import Origins
-from freehold.kernel.wording import Said
+from freehold.kernel.said import Said
 
 GATE: Final = "gate"
 OPEN: Final = "nothing"

@@ -3,6 +3,7 @@
 ``freehold.kernel.origins`` keeps one ``Read`` for each answer of a tool and looks in it for the origin of a value.
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -10,8 +11,9 @@ from typing import Final, NamedTuple
 from freehold.base import Json
 from freehold.base.canonical import encode
 from freehold.kernel.labels import Integrity
+from freehold.kernel.said import Said
 from freehold.kernel.tools import Face
-from freehold.kernel.wording import Said, fold, is_part, words
+from freehold.kernel.wording import fold, is_part, kind_of, words
 
 Written = Callable[[str], bool]
 _NAME: Final = re.compile(r"[\w.#@+-]{1,40}")
@@ -20,24 +22,26 @@ _NAME: Final = re.compile(r"[\w.#@+-]{1,40}")
 class Record:
     """One thing that a tool told of: its fields, by who could have written them.
 
-    ``called`` are the words by which people speak of a trusted value: its field's, or those of its tool. Records of one
-    ``shape`` are of one kind.
+    ``fields`` are the trusted values by path, of several there the first. ``called`` are the words by which people
+    speak of a trusted value: its field's, or those of its tool. Records of one ``shape`` are of one kind.
     """
 
-    __slots__ = ("_heard", "called", "shape", "strange", "trusted")
+    __slots__ = ("_heard", "_today", "called", "fields", "shape", "strange", "trusted")
 
-    def __init__(self, shape: str = "") -> None:
+    def __init__(self, shape: str = "", today: dt.date | None = None) -> None:
         self.trusted: list[str] = []
         self.strange: list[str] = []
         self.called: dict[str, set[str]] = {}
+        self.fields: dict[str, str] = {}
         self.shape = shape
         self._heard: Said | None = None
+        self._today = today
 
     @property
     def heard(self) -> Said:
         """What stands in it, parsed once."""
         if self._heard is None:
-            self._heard = Said()
+            self._heard = Said(self._today)
             for text in (*self.strange, *self.trusted):
                 self._heard.say(text)
         return self._heard
@@ -69,13 +73,15 @@ class Walk:
     A field among the face's ``names`` that is one short word is data, whoever chose it; longer, it is a text.
     """
 
-    def __init__(self, tool: str, face: Face, written: Written) -> None:
+    def __init__(self, tool: str, face: Face, written: Written, said: Said) -> None:
         self.worst = Integrity.OWNER
         self.records: list[Record] = []
         self._tool = tool
         self._patterns = [(_steps(path), who) for path, who in face.written_by.items()]
         self._names = [_steps(path) for path in face.names]
         self._written = written
+        self._said = said
+        self._authors = {_steps(path): author for path, author in face.authors.items()}
 
     def take(self, value: Json, path: tuple[str, ...] = (), record: Record | None = None) -> None:
         """Sort one value that stands at ``path``, in ``record`` where it is part of one."""
@@ -95,8 +101,22 @@ class Walk:
                 self.take(inner, (*path, "*"), own)
             return
         record = record or self._new(" ".join(sorted(value)))
+        mine = self._own(value, path)
         for key, inner in value.items():
+            if key in mine and isinstance(inner, str) and inner:
+                self._leaf(inner, (*path, key), record, Integrity.OWNER)
+                continue
+            if kind_of(key):
+                self._leaf(key, path, record)  # a key that is an address is data
             self.take(inner, (*path, key), record)
+
+    def _own(self, value: dict[str, Json], path: tuple[str, ...]) -> set[str]:
+        """Return the fields of a table beside which the owner stands as who wrote them."""
+        return {
+            field[-1]
+            for field, author in self._authors.items()
+            if _match(field[:-1], path) and self._said.is_owner(value.get(author))
+        }
 
     def _keyed(self, path: tuple[str, ...]) -> bool:
         """Say whether the keys of a table are data themselves: a pattern has a star where they stand."""
@@ -105,8 +125,10 @@ class Walk:
             for pattern, _ in self._patterns
         )
 
-    def _leaf(self, text: str, path: tuple[str, ...], record: Record | None) -> None:
-        who = self._who(path)
+    def _leaf(
+        self, text: str, path: tuple[str, ...], record: Record | None, who: Integrity | None = None
+    ) -> None:
+        who = self._who(path) if who is None else who
         if any(_match(name, path) for name in self._names):
             who = Integrity.ESTATE if _NAME.fullmatch(text) else Integrity.STRANGER
         if who is not Integrity.STRANGER and any(self._written(fold(line)) for line in text.splitlines()):
@@ -118,6 +140,7 @@ class Walk:
         for line in [text] if record is not None else text.splitlines():
             folded, place = fold(line), record or self._new()
             place.trusted.append(folded)
+            place.fields.setdefault(".".join(path), folded)
             named = path[-1] if path and path[-1] != "*" else self._tool
             place.called.setdefault(folded, set()).update(words(fold(named.replace("_", " "))))
 
@@ -130,7 +153,7 @@ class Walk:
         return found
 
     def _new(self, shape: str = "") -> Record:
-        record = Record(shape or self._tool)
+        record = Record(shape or self._tool, self._said.today)
         self.records.append(record)
         return record
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from freehold.base import Json
 from freehold.kernel.facts import visible
+from freehold.kernel.moments import figures_of
 from freehold.kernel.origins import Origins
-from freehold.kernel.wording import figures_of, fold, marked, number, words
+from freehold.kernel.wording import fold, marked, number, words
 
 OWN: Final = "the agent's own words"
 YOURS: Final = "your own words"

@@ -122,7 +122,8 @@ class Face:
     people ask for the tool, in place of those of its category; ``meanings`` says the same for an argument's values out
     of a closed set, where an empty one needs no asking for. ``audience`` is the argument that says who gets to see
     what is made; while it is empty only the owner does, and it needs no origin. ``names`` are fields
-    that are data while they are one short word, whoever chose it. ``by`` is who wrote the description and the schema.
+    that are data while they are one short word, whoever chose it. ``authors`` says which field beside another names who
+    wrote that one: where it names the owner, theirs are the words. ``by`` is who wrote the description and the schema.
     """
 
     description: str
@@ -133,6 +134,7 @@ class Face:
     meanings: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     audience: str = ""
     names: tuple[str, ...] = ()
+    authors: Mapping[str, str] = field(default_factory=dict)
     by: Integrity = Integrity.ESTATE
 
     def role(self, argument: str) -> Role:

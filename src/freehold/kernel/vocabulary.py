@@ -45,7 +45,9 @@ COMMON: Final = frozenset(
     feb mar apr jun jul aug sep sept oct nov dec summary summarize overview list listed item items
     subject mail email message sender recipient date sum average mr mrs ms dr fw fwd cc ps all-day
     best-regards cheers warm warmly love forward hear hearing sir madam team folks th st nd rd due bring
-    brings brought
+    brings brought but bit newest version down top side half same sorry feel free soonest since sounds
+    no off without statt ohne sans plutôt ne someone nobody whoever whichever whose bunch stuff
+    sometime anytime anyway instead
     """.split()  # noqa: SIM905
     + """
  gern kommen kommt komme bringen bringt bringe nehme nehmen grüssen grüsse grossen zusammen passt passe
@@ -87,6 +89,7 @@ ASKED_BY: Final[Mapping[Category, frozenset[str]]] = MappingProxyType(
             notify post publish share dm text invite remind let ask contact draft announce submit fill
             thank congratulate greet add report apologize confirm accept decline sende schick schicke
             schreib schreibe antworte beantworte leite weiter sag melde lade erinnere teile frag frage
+            introduce introducing welcome warn report line note answer word explain summarize comment react raise
             bestätige envoie envoyer envoyez écris écrire réponds répondre transfère dis préviens
             rappelle
             """.split()  # noqa: SIM905
@@ -102,6 +105,7 @@ ASKED_BY: Final[Mapping[Category, frozenset[str]]] = MappingProxyType(
         Category.DELETE: frozenset(
             """
             delete remove cancel erase clear discard trash drop empty kick clean purge call lösch lösche
+            rid throw bin dump exclude ban unsubscribe leave left gone off drop take
             entferne storniere sag supprime supprimer efface annule annuler enlève retire
             """.split()  # noqa: SIM905
         ),
@@ -109,7 +113,9 @@ ASKED_BY: Final[Mapping[Category, frozenset[str]]] = MappingProxyType(
             """
             create add make write update change set append save edit rename move schedule reschedule put
             mark draft label book note record fill file store archive copy adjust correct replace extend
-            postpone shift flag tag plan block prepare enter push return organise organize trag trage
+            postpone shift flag tag plan block bring push pull fix turn join forget total continue
+            complete fill include insert double raise lower increase decrease delay switch new use
+            prepare enter push return organise organize trag trage
             erstelle schreib schreibe ändere speichere verschiebe benenne füge plane notiere leg lege
             setze mach crée créer ajoute ajouter écris modifie modifier enregistre déplace renomme
             planifie mets prépare
@@ -125,6 +131,23 @@ ASKED_BY: Final[Mapping[Category, frozenset[str]]] = MappingProxyType(
                 "send",
                 "access",
                 "permission",
+                "put",
+                "join",
+                "get",
+                "into",
+                "onto",
+                "set",
+                "show",
+                "view",
+                "see",
+                "let",
+                "open",
+                "include",
+                "employ",
+                "hire",
+                "onboard",
+                "welcome",
+                "forward",
                 "teile",
                 "lade",
                 "gib",
@@ -171,6 +194,47 @@ TOWARDS: Final = frozenset(
 )
 """Words behind which stands whom an action is meant for."""
 
+SOURCES: Final = frozenset("from by of von vom de du d'".split())  # noqa: SIM905
+"""Words behind which stands where something came from, and not whom an action is meant for."""
+
+PLACED: Final = frozenset("in into onto on channel group folder im ins dans sur".split())  # noqa: SIM905
+"""Words right behind which stands the name of a place, however common a word it is."""
+
+VALUED: Final = frozenset(
+    [
+        "at",
+        "as",
+        "is",
+        "be",
+        "called",
+        "named",
+        "named:",
+        "name",
+        "titled",
+        "=",
+        ":",
+        "bei",
+        "als",
+        "heißt",
+        "auf",
+        "à",
+        "comme",
+        "est",
+    ]
+)
+"""More words right behind which stands a value and not just a word."""
+
+PRONOUNS: Final = frozenset("him her them he she they ihm ihr ihnen er sie lui leur elle il".split())  # noqa: SIM905
+"""Words that stand for somebody who was named before."""
+
+GROUP: Final = frozenset(
+    """
+    everyone everybody others all people participants attendees guests team members both persons invitees
+    alle andere anderen teilnehmer gäste leute tous toutes autres participants invités équipe
+    """.split()  # noqa: SIM905
+)
+"""Words by which people mean all those who take part in a thing."""
+
 ALL_OF: Final = frozenset(
     """
     all each every everyone everybody both alle allen jeder jedem jeden beide tous toutes chaque
@@ -185,25 +249,26 @@ FOLLOWED_BY: Final = frozenset(
 )
 """Words by which people ask for a page without saying where it is."""
 
-READ_OUT_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "mail": (
-            "email address", "e-mail address", "mail address", "her email", "his email", "their email",
-            "whose email",
-            "mailadresse", "e-mail-adresse", "adresse mail",
-        ),
-        "account": ("iban", "account number", "kontonummer", "numéro de compte"),
-    }
-)  # fmt: skip
-"""Words by which people send somebody to read such a value out of a thing."""
-
 TURNING: Final = frozenset(
     """
-    not no never none nor neither without off instead cancel cancelled canceled stop refuse refuses fake
-    nicht nie kein keine keinen ohne statt absagen abgesagt ne pas jamais sans plutôt annule annulé
+    not never none nor neither cancel cancelled canceled stop refuse refuses fake
+    nicht nie kein keine keinen absagen abgesagt pas jamais annule annulé
     """.split()  # noqa: SIM905
 )
 """Words that turn a sentence round; one that nobody said is never just the agent's own."""
+
+DEMANDING: Final = frozenset(
+    """
+    key password passwords passcode passphrase pin code codes credential credentials login secret alarm money
+    cash pay payment payments fee iban urgent urgently immediately click install download
+    verify schlüssel passwort kennwort geheimnis geld bargeld zahle zahlen dringend sofort
+    clé code argent espèces payer paie urgent immédiatement cliquez
+    """.split()  # noqa: SIM905
+)
+"""Words by which people are made to give access or money away; where the owner said none, it has to be passed on."""
+
+UNITS: Final = frozenset("$ € £ % eur usd gbp chf km kg mb gb min hrs pm am".split())  # noqa: SIM905
+"""Short words that say what a number counts."""
 
 MONTHS: Final[Mapping[str, int]] = MappingProxyType(
     {

@@ -13,9 +13,10 @@ from freehold.kernel.labels import BOTTOM, Integrity, Label
 from freehold.kernel.origins import Origins
 from freehold.kernel.rights import values_named
 from freehold.kernel.rooms import Rooms
+from freehold.kernel.said import Said
 from freehold.kernel.scope import Record, Scope
 from freehold.kernel.tools import EffectKind, Tool
-from freehold.kernel.wording import Said, leaves
+from freehold.kernel.wording import leaves
 from freehold.runtime.functions import own_tool
 from freehold.runtime.house import House
 from freehold.runtime.job import Job

@@ -11,9 +11,9 @@ from freehold.kernel.grades import Category
 from freehold.kernel.labels import Integrity
 from freehold.kernel.origins import Origins
 from freehold.kernel.rights import named
+from freehold.kernel.said import Said
 from freehold.kernel.telling import told_of
 from freehold.kernel.tools import EffectKind, Face, Role, Tool
-from freehold.kernel.wording import Said
 
 TODAY = dt.date(2026, 11, 21)
 MAIL = Face(
@@ -237,8 +237,7 @@ def test_a_card_says_of_each_value_whose_it_is() -> None:
     assert origins.origin_of(42) == "your own words"
     assert origins.origin_of("ben@work.example") == "a trusted record of book"
     assert origins.origin_of("carol@nowhere.example") == "the agent's own words"
-    stranger = next(text for text in origins._strange())
-    assert origins.origin_of(stranger).startswith("strangers' text in ")
+    assert origins.origin_of(str(STRANGER["body"])).startswith("strangers' text in ")
 
 
 READ = "the agent's own words, written after it read strangers' text"

@@ -1,0 +1,188 @@
+"""What can be worked out from trusted values by the owner's own words: sums, differences, the largest, the last.
+
+Pure functions; ``freehold.kernel.origins`` and ``freehold.kernel.pointing`` ask them. A strange value has no part here.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal, DivisionByZero, InvalidOperation
+from types import MappingProxyType
+from typing import Final
+
+from freehold.kernel.said import Said
+from freehold.kernel.vocabulary import NUMBER_WORDS
+from freehold.kernel.wording import number
+
+_MOST: Final = 40
+"""So many numbers are tried, so that a long list does not offer any result at all."""
+_CENT: Final = Decimal("0.01")
+_FIGURE: Final = re.compile(r"\d+(?:[.,]\d+)*")
+_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[t ]\d{2}:\d{2}.*)?\Z")
+_SHARES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "half": 2,
+        "hälfte": 2,
+        "halb": 2,
+        "moitié": 2,
+        "third": 3,
+        "drittel": 3,
+        "tiers": 3,
+        "quarter": 4,
+        "viertel": 4,
+    }
+)
+_TIMES: Final[Mapping[str, int]] = MappingProxyType(
+    {"double": 2, "twice": 2, "doppelt": 2, "verdopple": 2, "triple": 3}
+)
+_SUMS: Final = (
+    "total",
+    "sum",
+    "altogether",
+    "add up",
+    "together",
+    "all",
+    "summe",
+    "insgesamt",
+    "somme",
+    "totaux",
+)
+_DIFFERENCES: Final = (
+    "difference", "rest", "remaining", "remainder", "left", "missing", "less", "more", "extra", "increase", "increased",
+    "decrease", "raise", "lower", "reduce", "below", "above", "minus", "plus", "differenz", "mehr", "weniger",
+    "différence", "plus", "moins", "reste", "cost", "instead",
+)  # fmt: skip
+_DIVIDED: Final = (
+    "divide",
+    "divided",
+    "split",
+    "share",
+    "each",
+    "equal",
+    "equally",
+    "parts",
+    "teile",
+    "partage",
+)
+_COUNTS: Final = (
+    "number of", "count", "counts", "how many", "how often", "times", "ranking", "rank", "most", "points", "score",
+    "anzahl", "wie viele", "zähle", "combien", "nombre de",
+)  # fmt: skip
+_FEW: Final = 100
+_PERCENT: Final = re.compile(r"(\d+(?:[.,]\d+)?|[a-z]+)\s*(?:%|percent|per cent|prozent|pour ?cent)")
+_LARGEST: Final = ("largest", "biggest", "highest", "most", "longest", "größte", "höchste", "plus grand")
+_SMALLEST: Final = (
+    "smallest",
+    "lowest",
+    "cheapest",
+    "least",
+    "shortest",
+    "kleinste",
+    "billigste",
+    "moins cher",
+)
+_LAST: Final = ("latest", "newest", "most recent", "last", "letzte", "neueste", "dernier", "dernière")
+_FIRST: Final = ("oldest", "earliest", "first", "next", "älteste", "erste", "nächste", "premier", "première")
+
+
+def results(said: Said, known: Iterable[str]) -> Iterator[Decimal]:
+    """Yield what the owner's words make of the known numbers; nothing where they ask for no computing."""
+    numbers = sorted({value for value in map(number, known) if value is not None})
+    if not numbers or len(numbers) > _MOST:
+        return
+    own = sorted(said.amounts)
+    for share in (parts for word, parts in _SHARES.items() if said.asks((word,))):
+        yield from (value / share for value in (*numbers, *own))
+    for times in (times for word, times in _TIMES.items() if said.asks((word,))):
+        yield from (value * times for value in (*numbers, *own))
+    if said.asks(_DIVIDED):
+        yield from (value / parts for value in numbers for parts in said.counted if parts > 1)
+    for percent in _percents(said):
+        for value in numbers:
+            yield from (value * percent, value * (1 + percent), value * (1 - percent))
+    if said.asks(_SUMS):
+        yield sum(numbers, Decimal())
+    if said.asks(_DIFFERENCES):
+        yield from (sign * one + other for one in own for other in numbers for sign in (1, -1))
+        yield from (one - other for one in own for other in numbers)
+        if len(numbers) <= 2:
+            yield numbers[-1] - numbers[0]
+
+
+def is_result(value: Decimal, said: Said, known: Iterable[str]) -> bool:
+    """Say whether a number is such a result, to the cent."""
+    wanted = value.quantize(_CENT)
+    try:
+        return any(found.quantize(_CENT, ROUND_HALF_EVEN) == wanted for found in results(said, known))
+    except (InvalidOperation, DivisionByZero):
+        return False
+
+
+def is_count(value: Decimal, said: Said) -> bool:
+    """Say whether a number is one that counts, where the owner asked for counting and gave no number to say."""
+    return value == int(value) and 0 <= value < _FEW and not said.counts and said.asks(_COUNTS)
+
+
+def _percents(said: Said) -> Iterator[Decimal]:
+    for text in said.texts:
+        for much in _PERCENT.findall(text):
+            value = Decimal(NUMBER_WORDS[much]) if much in NUMBER_WORDS else number(much)
+            if value is not None:
+                yield value / 100
+
+
+def is_shifted(moment: str, said: Said, known: Iterable[str]) -> bool:
+    """Say whether a folded moment is as many days or weeks as were said before or behind a known one.
+
+    It has that one's time of day, or one that the owner gave.
+    """
+    day, clock = _parted(moment)
+    if day is None:
+        return False
+    for other, at in map(_parted, known):
+        if (
+            other is not None
+            and abs((day - other).days) in said.nights
+            and (clock in ("", at) or said.names(clock))
+        ):
+            return True
+    return False
+
+
+def _parted(moment: str) -> tuple[dt.date | None, str]:
+    if not _MOMENT.match(moment):
+        return None, ""
+    try:
+        return dt.date.fromisoformat(moment[:10]), moment[11:16]
+    except ValueError:
+        return None, ""
+
+
+def is_extreme(said: Said, every: Sequence[Mapping[str, str]], chosen: Sequence[Mapping[str, str]]) -> bool:
+    """Say whether the owner asked for the largest, the smallest, the first or the last of a list, and this is it.
+
+    A thing is its trusted values by field; only fields that all have are compared, and a tie is no answer.
+    """
+    if len(every) < 2 or len(chosen) != 1:
+        return False
+    (one,) = chosen
+    return any(
+        column.count(one[field]) == 1 and _leads(said, one[field], column)
+        for field in one
+        for column in [[other[field] for other in every if field in other]]
+        if len(column) == len(every)
+    )
+
+
+def _sizes(text: str) -> tuple[Decimal, ...]:
+    return tuple(size for size in map(number, _FIGURE.findall(text)) if size is not None)
+
+
+def _leads(said: Said, value: str, column: Sequence[str]) -> bool:
+    if all(_MOMENT.match(text) for text in column):
+        return (said.asks(_LAST) and max(column) == value) or (said.asks(_FIRST) and min(column) == value)
+    sizes, forms = [_sizes(text) for text in column], {_FIGURE.sub("#", text) for text in column}
+    if len(forms) != 1 or not all(sizes):
+        return False
+    mine = _sizes(value)
+    return (said.asks(_LARGEST) and max(sizes) == mine) or (said.asks(_SMALLEST) and min(sizes) == mine)

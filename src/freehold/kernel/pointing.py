@@ -1,0 +1,308 @@
+"""Which of the things that tools told of an owner's words point at, and what these offer as a target.
+
+A ``Pointing`` looks at one run's ``Said`` and ``Read``s and keeps nothing. ``freehold.kernel.origins`` asks it whether
+a value is the owner's own choice, or stands in a trusted field of the one thing that they spoke of.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Final
+
+from freehold.base import Json
+from freehold.base.canonical import encode
+from freehold.kernel.computed import is_extreme
+from freehold.kernel.moments import is_moment
+from freehold.kernel.said import Said, pull
+from freehold.kernel.seen import Read, Record
+from freehold.kernel.vocabulary import ALL_OF, COMMON, FOLLOWED_BY, GROUP
+from freehold.kernel.wording import (
+    as_link,
+    fold,
+    hidden,
+    is_part,
+    is_plain,
+    kind_of,
+    leaves,
+    marked,
+    number,
+    stem,
+    words,
+)
+
+SHORT: Final = 120
+"""A stranger's field of at most so many characters (a title, a file's name) may help to find its record."""
+PAIR: Final = 2
+"""A thing with more addresses than who wrote it and who got it does not say by itself which of them is meant."""
+_NO_PULL: Final = (0, 0)
+_NAME_PARTS: Final = re.compile(r"[^\W\d_]{3,}")
+_STRANGERS: Final = "It comes from what strangers wrote."
+_OFFERED: Final = "Trusted records offer it, and the owner's words do not say which."
+_NOBODY: Final = "Neither the owner nor a trusted record names it."
+
+
+class Pointing:
+    """What one run's owner said, held against what its tools told. ``reads`` is the run's own list, which grows."""
+
+    def __init__(self, said: Said, reads: Sequence[Read]) -> None:
+        self.said = said
+        self._reads = reads
+
+    # ---- things --------------------------------------------------------------------------------------------------
+
+    def records(self) -> Iterator[Record]:
+        """Yield all things that were told of."""
+        for read in self._reads:
+            yield from read.records
+
+    def strange(self) -> Iterator[str]:
+        """Yield all that strangers could have written, folded."""
+        for record in self.records():
+            yield from record.strange
+
+    def spoken_of(self, read: Read) -> list[Record]:
+        """Return the things that the owner spoke of, or that were looked up by what the owner spoke of."""
+        if read.asked and read.followed:
+            return read.records
+        pulls = [self._pull(record, "", own=True) for record in read.records]
+        best = max(pulls, default=_NO_PULL)
+        return [r for r, strength in zip(read.records, pulls, strict=True) if strength == best > _NO_PULL]
+
+    def spoken(self) -> Iterator[Record]:
+        """Yield the things that the owner spoke of, in all that was read."""
+        for read in self._reads:
+            yield from self.spoken_of(read)
+
+    def heard(self, hit: Mapping[str, Json]) -> list[Said]:
+        """Return what stands in the things that the owner spoke of or that are hit themselves."""
+        targets = {fold(leaf) for leaf in leaves(dict(hit)) if isinstance(leaf, str) and leaf}
+        found = []
+        for read in self._reads:
+            spoken_of = self.spoken_of(read)
+            found += [
+                record.heard
+                for record in read.records
+                if record in spoken_of or not targets.isdisjoint(record.trusted)
+            ]
+        return found
+
+    def vouched(self) -> list[Said]:
+        """Return what stands in things of which a trusted field has the owner's words: who wrote it, above all."""
+        return [record.heard for record in self.spoken() if self._pull(record, "", own=False) > _NO_PULL]
+
+    def leads_to(self, text: str) -> bool:
+        """Say whether the owner named this, or spoke of the thing that it stands in."""
+        if self.said.names(text) or self.at(text, own=True):
+            return True
+        if self.said.asks(ALL_OF) and self._is_listed(fold(text)):
+            return True
+        found = words(fold(text))
+        if any(word not in COMMON for word in found) and all(self.said.holds(word) for word in found):
+            return True
+        link = as_link(fold(text))
+        return any(
+            is_part(link, field) for record in self.spoken() for field in (*record.strange, *record.trusted)
+        )
+
+    def _is_listed(self, text: str) -> bool:
+        """Say whether the text is one of a trusted list that the owner's words led to, or that needed no asking."""
+        return any(
+            read.followed and any(record.holds(text) and not record.strange for record in read.records)
+            for read in self._reads
+        )
+
+    # ---- values --------------------------------------------------------------------------------------------------
+
+    def why_not(self, value: Json) -> str:
+        """Return what is wrong with the origin of a value that is nobody's choice."""
+        text = folded(value)
+        if any(is_part(text, field) for field in self.strange()):
+            return _STRANGERS
+        offered = any(is_part(text, field) for record in self.records() for field in record.trusted)
+        return _OFFERED if offered else _NOBODY
+
+    def is_chosen(self, value: Json, *, own: bool, cues: Set[str] | None) -> bool:
+        """Say whether the owner named this as what is to be hit, or pointed at what holds it."""
+        text = folded(value)
+        offered = any(record.holds(text) for record in self.records())
+        if self.said.names_target(value, own=own, offered=offered, cues=cues):
+            return True
+        kind = kind_of(value) if isinstance(value, str) else ""
+        if kind and self.said.gives(kind):
+            return False  # where the owner gave one, no other may stand in for it
+        return self.at(value, own=own) or (
+            kind == "mail" and (self._is_person(text) or self._takes_part(text))
+        )
+
+    def at(self, value: Json, *, own: bool = False) -> bool:
+        """Say whether a trusted field holds the value, in the one record that the owner's words point at.
+
+        ``own`` says that the value is one of the owner's own things, which a title by strangers may help to find.
+        """
+        text = folded(value)
+        if isinstance(value, str) and (hidden(value) or value != value.strip()):
+            return False
+        return bool(text) and any(self._points(read, text, own) for read in self._reads)
+
+    def _points(self, read: Read, value: str, own: bool) -> bool:
+        holding = [record for record in read.records if record.holds(value)]
+        if not holding:
+            return False
+        if kind_of(value) == "mail" and len(_addresses(holding[0])) > PAIR:
+            return False
+        if len(read.records) == 1 and read.asked and all(self.said.names(text) for text in read.asked):
+            return kind_of(value) != "mail" or any(
+                self.said.calls(stem(w)) for text in read.asked for w in words(fold(text))
+            )
+        if (
+            len(read.records) == 1 and not read.asked
+        ):  # it tells of the owner: the words must be of this field
+            called = holding[0].called.get(value, set())
+            return not holding[0].strange and any(self.said.holds(word) for word in called - COMMON - {"get"})
+        if self.said.asks(ALL_OF) and read.followed and all(not record.strange for record in holding):
+            return True
+        if is_extreme(self.said, [r.fields for r in read.records], [r.fields for r in holding]):
+            return True
+        rivals = [
+            r for other in ([read] if read.followed and read.asked else self._reads) for r in other.records
+        ]
+        ranked = [
+            (self._pull(record, value, own=own), record.holds(value))
+            for record in rivals
+            if record.shape == holding[0].shape
+        ]
+        best = max(strength for strength, _ in ranked)
+        return best > _NO_PULL and all(holds for strength, holds in ranked if strength == best)
+
+    def _pull(self, record: Record, value: str, *, own: bool) -> tuple[int, int]:
+        """Return how many of the owner's own words the record has, apart from the value itself."""
+        texts = [text for text in record.trusted if own or text != value]
+        if own:
+            texts += [text for text in record.strange if len(text) <= SHORT]
+        found: set[str] = set()
+        for text in texts:
+            found |= self.said.distinct(text)
+        if (
+            not own and kind_of(value) == "mail"
+        ):  # whoever has an address there is spoken of by name, not by topic
+            found = {word for word in found if self.said.calls(word)}
+        return pull(found)
+
+    # ---- people --------------------------------------------------------------------------------------------------
+
+    def _is_person(self, address: str) -> bool:
+        """Say whether the owner called somebody by name, and of all addresses that were seen only this has the name."""
+        mine = self._called_in(address)
+        if not mine:
+            return False
+        others = {address for record in self.records() for address in _addresses(record)}
+        return address in others and not any(
+            len(self._called_in(one)) >= len(mine) for one in others - {address}
+        )
+
+    def _called_in(self, address: str) -> set[str]:
+        parts = _NAME_PARTS.findall(address.split("@")[0])
+        return {word for word in self.said.distinct(" ".join(parts)) if self.said.calls(word)}
+
+    def _takes_part(self, address: str) -> bool:
+        """Say whether the owner meant all who take part in the one thing that they spoke of."""
+        if not self.said.asks(GROUP):
+            return False
+        pulls = [(self._pull(record, "", own=True), record) for record in self.records()]
+        best = max((strength for strength, _ in pulls), default=_NO_PULL)
+        ahead = [record for strength, record in pulls if strength == best > _NO_PULL]
+        return any(address in _addresses(record) for record in ahead)
+
+    # ---- numbers and links ---------------------------------------------------------------------------------------
+
+    def trusted_numbers(self) -> Iterator[str]:
+        """Yield the numbers in trusted fields of the things that the owner spoke of."""
+        for record in self.spoken():
+            yield from (text for text in record.trusted if number(text) is not None)
+
+    def keeps_time(self, moment: str) -> bool:
+        """Say whether a moment is of a day that the owner named, at the time of day of what they spoke of."""
+        day, clock = moment[:10], moment[11:16]
+        return (
+            bool(clock)
+            and self.said.names(day)
+            and any(known[11:16] == clock for known in self.trusted_moments())
+        )
+
+    def trusted_moments(self) -> Iterator[str]:
+        """Yield the moments in trusted fields of the things that the owner spoke of."""
+        for record in self.spoken():
+            yield from (text for text in record.trusted if is_moment(text))
+
+    def beside(self, value: Json, hit: Mapping[str, Json]) -> bool:
+        """Say whether a number stands in the one trusted record of another target that the owner named."""
+        text = folded(value)
+        if number(text) is None:
+            return False
+        leaf_texts = (leaf for leaf in leaves(dict(hit)) if isinstance(leaf, str) and leaf)
+        named = {fold(leaf) for leaf in leaf_texts if self.said.names(leaf)}
+        beside = [record for record in self.records() if not named.isdisjoint(record.trusted)]
+        return len({tuple(record.trusted) for record in beside}) == 1 and beside[0].holds(text)
+
+    def goes_back(self, value: Json) -> bool:
+        """Say whether a link leads to whoever wrote the thing that it stands in, and the owner spoke of that thing."""
+        if not isinstance(value, str) or hidden(value) or not is_plain(value):
+            return False
+        link = as_link(fold(value))
+        host = link.split("/")[0].removeprefix("www.")
+        return any(
+            is_part(link, field)
+            and any(author.endswith((f"@{host}", f".{host}")) for author in record.trusted)
+            for record in self.spoken()
+            for field in record.strange
+        )
+
+    def may_follow(self, value: Json) -> bool:
+        """Say whether a link may be read: as it stands in the one thing with a link that the owner's words point at.
+
+        A link with a query could carry away what was read; one out of several is a choice, and could too.
+        """
+        if not isinstance(value, str) or hidden(value) or not is_plain(value) or set("?=&@%") & set(value):
+            return False
+        found: list[tuple[tuple[int, int], set[str]]] = []
+        for read in self._reads:
+            for record in read.records:
+                links = {
+                    as_link(mark)
+                    for text in record.strange
+                    for mark in marked(text)
+                    if kind_of(mark) == "link"
+                }
+                strength = self._pull(record, "", own=False)
+                if links and (strength > _NO_PULL or self.said.asks(FOLLOWED_BY)):
+                    found.append((strength, links))
+        best = max((strength for strength, _ in found), default=_NO_PULL)
+        return best > _NO_PULL and all(
+            links == {as_link(fold(value))} for strength, links in found if strength == best
+        )
+
+    def read_out(self, value: Json) -> bool:
+        """Say whether the owner sent the agent to read this out: it is the one such value where they sent it.
+
+        They said what kind of value it is (an address, an account), and spoke of the thing that it stands in; no
+        other value of that kind stands in anything they spoke of. A second one, whoever put it there, is asked about.
+        """
+        kind = kind_of(value) if isinstance(value, str) and not hidden(value) else ""
+        if not isinstance(value, str) or not kind or not self.said.sends_for(kind):
+            return False
+        found = {
+            as_link(fold(mark))
+            for record in self.spoken()
+            for field in (*record.strange, *record.trusted)
+            for mark in marked(field)
+            if kind_of(mark) == kind
+        }
+        return found == {as_link(fold(value))}
+
+
+def _addresses(record: Record) -> set[str]:
+    return {text for text in record.trusted if kind_of(text) == "mail"}
+
+
+def folded(value: Json) -> str:
+    """Return a scalar as it is compared."""
+    return fold(value if isinstance(value, str) else encode(value).decode())
