@@ -7,10 +7,11 @@ import pytest
 
 from freehold.base import Refused, SystemClock
 from freehold.kernel.origins import Origins
+from freehold.kernel.said import Said
 from freehold.kernel.scope import Scope
 from freehold.kernel.settle import HAPPENED, NOT_HAPPENED
 from freehold.kernel.tools import EffectKind, Face, Intent, Outcome, Role
-from freehold.kernel.wording import Said, fold
+from freehold.kernel.wording import fold
 from freehold.store.interface import Cost, EntryKind
 from freehold.testing.processes import until
 from tests.gate.desk import DONE, KINDS, NOT_DONE, REPEATED, UNKNOWN, Counting, Desk, Killed, a_tool, forever
