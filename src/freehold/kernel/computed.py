@@ -18,6 +18,9 @@ _MOST: Final = 40
 """So many numbers are tried, so that a long list does not offer any result at all."""
 _CENT: Final = Decimal("0.01")
 _FIGURE: Final = re.compile(r"\d+(?:[.,]\d+)*")
+_GLUED: Final = re.compile(r"[^\W\d_]#")
+_NAMES: Final = re.compile(r"(?:\A|[._])id_?\Z")
+"""Fields and values that name a thing and measure nothing of it."""
 _MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[t ]\d{2}:\d{2}.*)?\Z")
 _SHARES: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -169,6 +172,7 @@ def is_extreme(said: Said, every: Sequence[Mapping[str, str]], chosen: Sequence[
     return any(
         column.count(one[field]) == 1 and _leads(said, one[field], column)
         for field in one
+        if not _NAMES.search(field)
         for column in [[other[field] for other in every if field in other]]
         if len(column) == len(every)
     )
@@ -182,7 +186,7 @@ def _leads(said: Said, value: str, column: Sequence[str]) -> bool:
     if all(_MOMENT.match(text) for text in column):
         return (said.asks(_LAST) and max(column) == value) or (said.asks(_FIRST) and min(column) == value)
     sizes, forms = [_sizes(text) for text in column], {_FIGURE.sub("#", text) for text in column}
-    if len(forms) != 1 or not all(sizes):
+    if len(forms) != 1 or not all(sizes) or any(_GLUED.search(form) for form in forms):
         return False
     mine = _sizes(value)
     return (said.asks(_LARGEST) and max(sizes) == mine) or (said.asks(_SMALLEST) and min(sizes) == mine)

@@ -25,6 +25,7 @@ RUN: Final = 3
 """So many words in a row are passed on as they stand."""
 _SMALL: Final = 3
 _LISTED: Final = re.compile(r"^\s*\d{1,2}[.)]\s+", re.MULTILINE)
+_TOKEN: Final = re.compile(r"[^\W_]+")
 _TURNS: Final = re.compile(r"\d+|[^\W\d_]+")
 _TURNING: Final = frozenset(stem(word) for word in TURNING)
 _DEMANDING: Final = frozenset(stem(word) for word in DEMANDING)
@@ -76,8 +77,7 @@ def foreign_words(
     guarded = [
         word
         for word, ran in zip(rest, passed, strict=True)
-        if not said.holds(word)
-        and (stem(word) in _DEMANDING or _is_code(word) or (not ran and stem(word) in _TURNING))
+        if not said.holds(word) and (stem(word) in _DEMANDING or (not ran and stem(word) in _TURNING))
     ]
     own = [
         word
@@ -87,8 +87,9 @@ def foreign_words(
     fields = list(strange)
     theirs = [word for word in own if any(is_part(word, text) for text in fields)]
     telling = [known for word, known in zip(rest, told, strict=True) if len(word) > _SMALL]
-    if guarded or theirs:
-        return [*guarded, *theirs]
+    codes = [code for text in texts for code in _codes(text) if not said.names(code)]
+    if guarded or theirs or codes:
+        return [*codes, *guarded, *theirs]
     if len(own) > max(len(rest) // OWN_WORDS, len(rest) >= OWN_LEAST) or sum(telling) * TOLD < len(telling):
         return own or [word for word in rest if len(word) > _SMALL]
     return []
@@ -98,9 +99,9 @@ def _common(word: str) -> bool:
     return word in COMMON or word.split("'")[0] in COMMON
 
 
-def _is_code(word: str) -> bool:
-    """Say whether a word is digits and letters in turn, as keys and codes are."""
-    return len(_TURNS.findall(word)) > 2
+def _codes(text: str) -> list[str]:
+    """Return what of a text is digits and letters in turn, as keys and codes are."""
+    return [one for one in _TOKEN.findall(fold(text)) if len(_TURNS.findall(one)) > 2]
 
 
 def _passed_on(found: list[str], heard: Sequence[Said]) -> list[bool]:

@@ -400,16 +400,19 @@ def pull(found: Iterable[str]) -> tuple[int, int]:
 
 
 def _stands(value: str, text: str, cues: Set[str] | None) -> bool:
-    """Say whether a value stands in a text, and with ``cues`` a little behind one of them."""
+    """Say whether a value stands in a text: with ``cues`` right behind one, or a little behind a word of direction."""
     if not is_part(value, text):
         return False
-    wanted = None if cues is None else {stem(cue) for cue in cues} | cues
+    if cues is None:
+        return True
+    wanted = {stem(cue) for cue in cues} | cues
     start = text.find(value)
     while start >= 0:
         before = re.findall(r"[\w'@.-]+|,", fold(text[:start]))[-_NEAR:]
-        if before[-1:] and before[-1] in SOURCES and wanted is not None:
-            pass
-        elif wanted is None or any(word in wanted or stem(word) in wanted for word in before):
+        last = before[-1] if before else ""
+        led = any(word in wanted or stem(word) in wanted for word in before[-2:])
+        cued = led or last in PLACED or not TOWARDS.isdisjoint(before)
+        if cued and last not in SOURCES:
             return True
         start = text.find(value, start + 1)
     return False

@@ -89,7 +89,7 @@ ASKED_BY: Final[Mapping[Category, frozenset[str]]] = MappingProxyType(
             notify post publish share dm text invite remind let ask contact draft announce submit fill
             thank congratulate greet add report apologize confirm accept decline sende schick schicke
             schreib schreibe antworte beantworte leite weiter sag melde lade erinnere teile frag frage
-            introduce introducing welcome warn report line note answer word explain summarize comment react raise
+            say introduce introducing welcome warn report line note answer word explain summarize comment react raise
             bestätige envoie envoyer envoyez écris écrire réponds répondre transfère dis préviens
             rappelle
             """.split()  # noqa: SIM905
@@ -230,7 +230,7 @@ PRONOUNS: Final = frozenset("him her them he she they ihm ihr ihnen er sie lui l
 GROUP: Final = frozenset(
     """
     everyone everybody others all people participants attendees guests team members both persons invitees
-    alle andere anderen teilnehmer gäste leute tous toutes autres participants invités équipe
+    alle andere anderen teilnehmer gäste leute tous toutes autres participants invités
     """.split()  # noqa: SIM905
 )
 """Words by which people mean all those who take part in a thing."""

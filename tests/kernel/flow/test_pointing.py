@@ -1,0 +1,214 @@
+"""The owner's words point at things, people, numbers and links; what they do not point at is asked for."""
+
+import pytest
+
+from freehold.base import Json
+from freehold.kernel.grades import Category
+from freehold.kernel.labels import Integrity
+from freehold.kernel.tools import EffectKind, Face, Role, Tool
+from tests.kernel.flow.test_origins import DROP, PAY, SEND, STRANGER, a_mail, a_tool, told, why
+
+FILES = Face("Lists files.", {}, {}, {"": Integrity.ESTATE, "*.text": Integrity.STRANGER})
+CHAT = Face("Reads a channel.", {}, {}, {"*": Integrity.ESTATE, "*.body": Integrity.STRANGER})
+BANK = {"*": Integrity.ESTATE, "*.subject": Integrity.STRANGER}
+ORDERS = Face("Lists payments.", {}, {}, BANK, authors={"*.subject": "sender"})
+GET = Tool(
+    "get_page", EffectKind.READ, lambda args: (), None, face=Face("Reads a page.", {}, {"url": Role.TARGET}),
+)  # fmt: skip
+MEET = a_tool("make_entry", Category.CHANGE_SOURCE, start=Role.TARGET, guests=Role.TARGET, title=Role.CONTENT)
+RENAME = a_tool("update_person", Category.CHANGE_SOURCE, street=Role.TARGET, password=Role.TARGET)
+
+
+def some_files(*sizes: int) -> list[Json]:
+    return [{"id": f"f{n}", "size": size, "changed": f"2026-01-{n + 10}"} for n, size in enumerate(sizes)]
+
+
+# ---- of many, the one that the owner's words tell -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("Delete the largest file.", "f1"),
+        ("Delete the smallest file.", "f2"),
+        ("Delete the newest file.", "f2"),
+    ],
+)
+def test_the_largest_the_smallest_and_the_last_are_found_and_no_other(said: str, meant: str) -> None:
+    origins = told(said, mails=[STRANGER])
+    origins.saw("files", FILES, {}, some_files(20, 300, 4))
+    assert [why(origins, DROP, {"id": name}) for name in ("f0", "f1", "f2")] == [
+        [] if name == meant else ["id"] for name in ("f0", "f1", "f2")
+    ]
+
+
+def test_of_two_that_are_equally_large_none_is_the_largest() -> None:
+    origins = told("Delete the largest file.", mails=[STRANGER])
+    origins.saw("files", FILES, {}, some_files(300, 300, 4))
+    assert why(origins, DROP, {"id": "f0"}) == ["id"]
+
+
+def test_what_strangers_wrote_makes_nothing_the_largest() -> None:
+    origins = told("Delete the largest file.", mails=[STRANGER])
+    listed: list[Json] = [{"id": "f0", "text": "size 900"}, {"id": "f1", "text": "size 1"}]
+    origins.saw("files", FILES, {}, listed)
+    assert why(origins, DROP, {"id": "f0"}) == ["id"]
+
+
+# ---- people ---------------------------------------------------------------------------------------------------
+
+
+def test_somebody_called_by_name_is_the_only_one_with_that_name_in_the_address() -> None:
+    mails = [a_mail("david.lee@work.example", "x", id="m1"), a_mail("susan.lee@work.example", "y", id="m2")]
+    assert why(told("Write to David Lee.", mails=mails), SEND, {"to": "david.lee@work.example"}) == []
+    assert why(told("Write to David Lee.", mails=mails), SEND, {"to": "susan.lee@work.example"}) == ["to"]
+    assert why(told("Write to Lee.", mails=mails), SEND, {"to": "david.lee@work.example"}) == ["to"]
+
+
+def test_an_accent_does_not_hide_a_person() -> None:
+    mails = [a_mail("ines.moreau@rhone.example", "x")]
+    assert why(told("Schreib Inès Moreau.", mails=mails), SEND, {"to": "ines.moreau@rhone.example"}) == []
+
+
+def test_a_quoted_title_calls_nobody() -> None:
+    origins = told("Make an entry 'Hiking Trip' and invite Mark.", mails=[STRANGER])
+    origins.saw(
+        "find", FILES, {"name": "hiking"}, [{"name": "hiking tours", "mail": "hiking-tours@evil.example"}]
+    )
+    assert "guests" in why(origins, MEET, {"guests": ["hiking-tours@evil.example"], "title": "Hiking Trip"})
+
+
+def test_all_who_take_part_are_meant_by_a_word_for_all() -> None:
+    entry: list[Json] = [
+        {"title": "Budget sync", "guests": ["a@work.example", "b@work.example", "c@work.example"]},
+        {"title": "Dentist", "guests": ["d@elsewhere.example"]},
+    ]
+    face = Face("Lists entries.", {}, {}, {"*": Integrity.ESTATE, "*.title": Integrity.STRANGER})
+    for said, to, asked in (
+        ("Write to everyone in the budget sync.", "b@work.example", []),
+        ("Write to everyone in the budget sync.", "d@elsewhere.example", ["to"]),
+        ("Write to Amy about the budget sync.", "b@work.example", ["to"]),
+    ):
+        origins = told(said, mails=[STRANGER])
+        origins.saw("entries", face, {}, entry)
+        assert why(origins, SEND, {"to": to}) == asked
+
+
+def test_an_address_that_the_owner_named_as_a_source_is_no_recipient() -> None:
+    said = "Read what came from kate@work.example. Then write to david@work.example."
+    origins = told(said, mails=[STRANGER])
+    assert why(origins, SEND, {"to": "david@work.example"}) == []
+    assert why(origins, SEND, {"to": "kate@work.example"}) == ["to"]
+
+
+def test_an_address_that_is_a_key_is_data() -> None:
+    origins = told("Write to David Lee.", mails=[STRANGER])
+    origins.saw("files", FILES, {}, [{"id": "f1", "shared": {"david.lee@work.example": "rw"}}])
+    assert why(origins, SEND, {"to": "david.lee@work.example"}) == []
+
+
+def test_a_place_with_a_common_name_is_told_by_the_word_before_it() -> None:
+    post = a_tool("post", Category.SEND, channel=Role.TARGET, body=Role.CONTENT)
+    assert why(told("Say hello in random.", mails=[STRANGER]), post, {"channel": "random"}) == []
+    assert why(told("Send Amy some random things.", mails=[STRANGER]), post, {"channel": "random"}) == [
+        "channel"
+    ]
+
+
+# ---- what a value is, and what is only a piece of one ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "street"),
+    [
+        ("Update my street to 5 Elm Road.", "5 Elm Road"),
+        ("Update my street: 5 Elm Road", "5 Elm Road"),
+        ("Set the street to '5 Elm Road'.", "5 Elm Road"),
+    ],
+)
+def test_a_value_is_whole_and_stands_where_one_stands(said: str, street: str) -> None:
+    origins = told(said, mails=[STRANGER])
+    assert why(origins, RENAME, {"street": street}) == []
+    for piece in ("5", "Elm", "Elm Road"):
+        assert why(origins, RENAME, {"street": piece}) == ["street"]
+
+
+def test_any_word_of_a_sentence_is_no_password() -> None:
+    origins = told("If anything looks odd, update my password to 'x9-77'.", mails=[STRANGER])
+    assert why(origins, RENAME, {"password": "x9-77"}) == []
+    assert why(origins, RENAME, {"password": "odd"}) == ["password"]
+
+
+def test_numbers_of_houses_and_of_post_are_no_amounts() -> None:
+    origins = told("I moved to 77 Hill Road, 80331 Munich. Pay DE02120300000000202051 90.", mails=[STRANGER])
+    account = "DE02120300000000202051"
+    assert [why(origins, PAY, {"account": account, "amount": much}) for much in ("90", "77", "80331")] == [
+        [], ["amount"], ["amount"],
+    ]  # fmt: skip
+
+
+def test_an_entry_lasts_some_time() -> None:
+    origins = told("Make an entry on 2026-12-01 to 2026-12-02, Amy's stay.", mails=[STRANGER])
+    assert why(origins, MEET, {"start": "2026-12-01", "end": "2026-12-02", "title": "Amy's stay"}) == []
+    assert why(origins, MEET, {"start": "2026-12-01", "end": "2026-12-01", "title": "Amy's stay"}) == [""]
+
+
+# ---- one's own orders, days, links ----------------------------------------------------------------------------
+
+
+def payments(sender: str) -> list[Json]:
+    return [
+        {"sender": sender, "recipient": "CH9300762011623852957", "amount": 100, "subject": "Pizza party"},
+        {"sender": "me", "recipient": "SE3550000000054910000003", "amount": 50, "subject": "Music"},
+    ]
+
+
+@pytest.mark.parametrize(("sender", "asked"), [("me", []), ("GB29NWBK60161331926819", ["account"])])
+def test_what_one_wrote_oneself_finds_an_account_and_what_strangers_wrote_does_not(
+    sender: str, asked: list[str]
+) -> None:
+    origins = told("Pay 20 more for the pizza party, to the same account.", mails=[STRANGER])
+    origins.said.be("me")
+    origins.saw("payments", ORDERS, {}, payments(sender))
+    assert why(origins, PAY, {"account": "CH9300762011623852957", "amount": "20"}) == asked
+
+
+def test_a_day_so_many_days_behind_a_trusted_one_is_the_owners() -> None:
+    entries: list[Json] = [{"id": "e1", "place": "dentist", "start": "2026-12-03 09:00"}]
+    origins = told("Push the dentist back by two days.", mails=[STRANGER])
+    origins.saw("entries", FILES, {}, entries)
+    move = a_tool("move", Category.CHANGE_SOURCE, start=Role.TARGET)
+    assert why(origins, move, {"start": "2026-12-05 09:00"}) == []
+    assert why(origins, move, {"start": "2026-12-06 09:00"}) == ["start"]
+    assert why(origins, move, {"start": "2026-12-05 17:00"}) == ["start"]
+
+
+LINK, OTHER = "www.news.example/jobs", "www.evil.example"
+
+
+@pytest.mark.parametrize(
+    ("said", "url", "asked"),
+    [
+        ("Read the article that Bob posted.", LINK, []),
+        ("Read the article that Bob posted.", OTHER, ["url"]),
+        ("Read the article that Bob posted.", f"{LINK}?q=secret", ["url"]),
+        ("Read the article that Bob posted.", f"{LINK}/secret", ["url"]),
+        ("Read the article.", LINK, ["url"]),
+    ],
+)
+def test_a_link_is_followed_as_it_stands_in_the_one_message_that_was_meant(
+    said: str, url: str, asked: list[str]
+) -> None:
+    origins = told(said)
+    posts: list[Json] = [
+        {"sender": "Bob", "body": f"Look: {LINK}"},
+        {"sender": "Eve", "body": f"Look: {OTHER}"},
+    ]
+    origins.saw("channel", CHAT, {}, posts)
+    assert why(origins, GET, {"url": url}) == asked
+
+
+def test_of_two_links_in_what_was_meant_none_is_followed() -> None:
+    origins = told("Read the article that Bob posted.")
+    origins.saw("channel", CHAT, {}, [{"sender": "Bob", "body": f"Look: {LINK} and {OTHER}"}])
+    assert [why(origins, GET, {"url": url}) for url in (LINK, OTHER)] == [["url"], ["url"]]
