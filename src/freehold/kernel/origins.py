@@ -156,7 +156,7 @@ class Origins:
         sent = tool.category in (Category.SEND, Category.SHARE) and not own
         cues = TOWARDS | _verbs(tool, face) if sent else None
         for leaf in leaves(value):
-            if pointing.is_chosen(leaf, own=own, cues=cues) and _fits(argument, leaf):
+            if pointing.is_chosen(leaf, own=own, cues=cues) and self._fits(argument, leaf):
                 continue
             if isinstance(leaf, str) and is_moment(leaf) and self._is_time(leaf):
                 continue
@@ -168,6 +168,13 @@ class Origins:
                 continue
             text = leaf if isinstance(leaf, str) else encode(leaf).decode()
             yield Reason(argument, text[:MAX_SHOWN], pointing.why_not(leaf))
+
+    def _fits(self, argument: str, leaf: Json) -> bool:
+        """Say whether a value has the form that its argument's name promises, and that others under it have."""
+        if not isinstance(leaf, str) or not leaf:
+            return True
+        mail = "mail" not in argument or "id" in argument or "@" in leaf
+        return mail and self._pointing.fits(argument, leaf)
 
     def _is_time(self, moment: str) -> bool:
         """Say whether a moment was given by what the owner spoke of, or is that far from such a one as they said."""
@@ -236,11 +243,6 @@ def _verbs(tool: Tool, face: Face) -> set[str]:
     if face.words and tool.category not in (Category.SEND, Category.SHARE, Category.DELETE):
         return set(face.words)
     return {*face.words, tool.name.replace(".", "_").split("_")[0], *ASKED_BY[tool.category]}
-
-
-def _fits(argument: str, leaf: Json) -> bool:
-    """Say whether a value has the form that its argument's name promises."""
-    return not isinstance(leaf, str) or not leaf or "mail" not in argument or "id" in argument or "@" in leaf
 
 
 def _texts(value: Any) -> list[str]:

@@ -201,7 +201,11 @@ class Pointing:
 
     def _called_in(self, address: str) -> set[str]:
         parts = _NAME_PARTS.findall(address.split("@")[0])
-        return {word for word in self.said.distinct(" ".join(parts)) if self.said.calls(word)}
+        return (
+            {word for word in self.said.distinct(" ".join(parts)) if self.said.calls(word)}
+            if self.said.may_mean(parts)
+            else set()
+        )
 
     def _takes_part(self, address: str) -> bool:
         """Say whether the owner meant all who take part in the one thing that they spoke of."""
@@ -211,6 +215,16 @@ class Pointing:
         best = max((strength for strength, _ in pulls), default=_NO_PULL)
         ahead = [record for strength, record in pulls if strength == best > _NO_PULL]
         return any(address in _addresses(record) for record in ahead)
+
+    def fits(self, argument: str, value: str) -> bool:
+        """Say whether a value is of the kind of all that tools told of under the argument's name, where that is one."""
+        kinds = {
+            kind_of(text)
+            for record in self.records()
+            for field, text in record.fields.items()
+            if field.rpartition(".")[2] == argument
+        }
+        return len(kinds) != 1 or kinds <= {"", kind_of(value)}
 
     # ---- numbers and links ---------------------------------------------------------------------------------------
 
@@ -287,7 +301,7 @@ class Pointing:
         other value of that kind stands in anything they spoke of. A second one, whoever put it there, is asked about.
         """
         kind = kind_of(value) if isinstance(value, str) and not hidden(value) else ""
-        if not isinstance(value, str) or not kind or not self.said.sends_for(kind):
+        if not isinstance(value, str) or not kind or self.said.gives(kind) or not self.said.sends_for(kind):
             return False
         found = {
             as_link(fold(mark))

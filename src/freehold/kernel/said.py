@@ -28,6 +28,7 @@ from freehold.kernel.moments import (
     without_moments,
 )
 from freehold.kernel.vocabulary import (
+    ASKED_BY,
     COMMON,
     GENERIC,
     NUMBER_WORDS,
@@ -75,6 +76,8 @@ _ADDRESSED: Final = re.compile(
     r"|\b\d{4,5} (?=[A-Z][a-zß-ÿ]{2})|(?<=straße )\d+|(?<=strasse )\d+|(?<=weg )\d+"
 )
 """Numbers of houses and of post, which name no amount."""
+_ROW: Final = re.compile(r"[^\W\d_a-zß-ÿ][^\W\d_]+(?: [^\W\d_a-zß-ÿ][^\W\d_]+)*")
+_BEGINNING: Final = COMMON | frozenset().union(*ASKED_BY.values())
 _NEAR: Final = 4
 _QUOTES: Final = frozenset("\"'“”„«»‘’")
 _NEAR_DAYS: Final = 62
@@ -99,6 +102,7 @@ class Said:
         self._stems: set[str] = set()
         self._latest: set[str] = set()
         self._called: set[str] = set()
+        self._people: list[set[str]] = []
         self._given: set[str] = set()
         self._runs: set[tuple[str, ...]] = set()
         self._around: dict[Decimal, set[str]] = {}
@@ -128,6 +132,7 @@ class Said:
         self._texts.append(folded)
         self._written.append(" ".join(text.split()))
         called = {stem(fold(word)) for word in WORD.findall(_QUOTED.sub(" ", text)) if not word[0].islower()}
+        self._people += _people_in(_QUOTED.sub(" , ", text))
         self._called |= called | set(map(unaccented, called))
         bare = without_moments(folded)
         self._bare.append(bare)
@@ -233,6 +238,11 @@ class Said:
         pattern = _READ_OUT.get(kind)
         return pattern is not None and any(pattern.search(text) for text in self._texts)
 
+    def may_mean(self, parts: Iterable[str]) -> bool:
+        """Say whether the parts of an address are somebody's whom people named, with all of the name that they gave."""
+        found = {unaccented(stem(fold(part))) for part in parts}
+        return any(name <= found for name in self._people)
+
     def calls(self, found: str) -> bool:
         """Say whether a word that ``distinct`` found was said as a name is, with a capital letter or in an address."""
         word = found.removesuffix(_EARLIER)
@@ -320,7 +330,11 @@ class Said:
 
     def _names_day(self, day: dt.date) -> bool:
         """Say whether a day was said: with its year, without it, or as the nth of a month near by."""
-        if {(day.year, day.month, day.day), (None, day.month, day.day)} & self._days:
+        if (day.year, day.month, day.day) in self._days:
+            return True
+        if self.today is not None and abs(day.year - self.today.year) > 1:
+            return False
+        if (None, day.month, day.day) in self._days:
             return True
         near = self.today is not None and 0 <= (day - self.today).days < _NEAR_DAYS
         if day.day not in self._ordinals or (self._weekdays and day.weekday() not in self._weekdays):
@@ -416,6 +430,24 @@ def _stands(value: str, text: str, cues: Set[str] | None) -> bool:
             return True
         start = text.find(value, start + 1)
     return False
+
+
+def _people_in(text: str) -> list[set[str]]:
+    """Return the names in a text, each as the stems of its words: rows of words with a capital letter.
+
+    The first word of a sentence has one anyhow: it counts where it stands alone.
+    """
+    found = []
+    for match in _ROW.finditer(text):
+        row = match[0].split()
+        if (
+            len(row) > 1
+            and not text[: match.start()].rstrip(" \n").strip("\"'")[-1:].isalnum()
+            and fold(row[0]) in _BEGINNING
+        ):
+            row = row[1:]
+        found.append({unaccented(stem(fold(word))) for word in row})
+    return found
 
 
 def _is_name(word: str) -> bool:
