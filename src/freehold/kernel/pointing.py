@@ -222,7 +222,7 @@ class Pointing:
             kind_of(text)
             for record in self.records()
             for field, text in record.fields.items()
-            if field.rpartition(".")[2] == argument
+            if field.rpartition(".")[2] == argument and not self.said.is_owner(text)
         }
         return len(kinds) != 1 or kinds <= {"", kind_of(value)}
 
