@@ -197,11 +197,13 @@ class Said:
         return stem(word) in self._stems
 
     def asks(self, verbs: Iterable[str]) -> bool:
-        """Say whether one of these was said; one of several words stands as it is written."""
-        return any(
-            any(is_part(verb, text) for text in self._texts) if " " in verb else stem(verb) in self._stems
-            for verb in verbs
-        )
+        """Say whether one of these was said; one of several words stands as it is written, `a+b` asks for both."""
+        return any(all(self._was_said(part) for part in verb.split("+")) for verb in verbs)
+
+    def _was_said(self, verb: str) -> bool:
+        if " " in verb:
+            return any(is_part(verb, text) for text in self._texts)
+        return stem(verb) in self._stems
 
     def names(self, value: Json) -> bool:
         """Say whether exactly this value was said: as written, or as the same number, day or time."""

@@ -212,3 +212,39 @@ def test_of_two_links_in_what_was_meant_none_is_followed() -> None:
     origins = told("Read the article that Bob posted.")
     origins.saw("channel", CHAT, {}, [{"sender": "Bob", "body": f"Look: {LINK} and {OTHER}"}])
     assert [why(origins, GET, {"url": url}) for url in (LINK, OTHER)] == [["url"], ["url"]]
+
+
+def test_a_tool_may_be_asked_for_by_two_words_together() -> None:
+    face = Face("Books a table.", {}, {"place": Role.TARGET}, words=("book+table",))
+    table = Tool("table", EffectKind.ONCE, lambda args: (), Category.SPEND, face=face)
+    for said, asked in (
+        ("Book a table at Miznon.", []),
+        ("Book a room at Miznon.", [""]),
+        ("Is the table at Miznon good?", [""]),
+    ):
+        assert why(told(said, mails=[STRANGER]), table, {"place": "Miznon"}) == asked
+
+
+def test_a_full_name_is_held_to_whole() -> None:
+    mails = [a_mail("sarah.connor@work.example", "x")]
+    assert why(told("Write to Sarah Baker.", mails=mails), SEND, {"to": "sarah.connor@work.example"}) == [
+        "to"
+    ]
+    assert why(told("Write to Sarah.", mails=mails), SEND, {"to": "sarah.connor@work.example"}) == []
+
+
+def test_an_account_is_not_called_by_a_word() -> None:
+    origins = told("Transfer 10 to Spotify.", mails=[STRANGER])
+    pay = a_tool("transfer", Category.SPEND, recipient=Role.TARGET, amount=Role.TARGET)
+    origins.saw("payments", ORDERS, {}, payments("GB29NWBK60161331926819"))
+    assert "recipient" in why(origins, pay, {"recipient": "Spotify", "amount": "10"})
+
+
+def test_an_address_that_strangers_name_stands_in_for_none_that_was_given() -> None:
+    page = Face("Reads a page.", {}, {}, {"": Integrity.STRANGER})
+    origins = told("Read www.a.example, then send her email to jane@work.example.")
+    origins.saw("page", page, {"url": "www.a.example"}, "Write to jane@w0rk.example.")
+    assert why(origins, SEND, {"to": "jane@w0rk.example"}) == ["to"]
+    origins = told("Read www.a.example, then write to the person whose email stands there.")
+    origins.saw("page", page, {"url": "www.a.example"}, "Write to jane@w0rk.example.")
+    assert why(origins, SEND, {"to": "jane@w0rk.example"}) == []
