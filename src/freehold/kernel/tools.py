@@ -117,14 +117,14 @@ class Face:
     """How a tool shows itself to a model, and what its arguments and its results are to the flow of data.
 
     ``parameters`` is a JSON Schema of an object. An argument that ``roles`` does not name is a TARGET. ``written_by``
-    says who may have written a field of the result, by its path (``messages.*.body``); a path covers what is below it,
-    the longest path wins, "" is the whole result, and what nothing names is a stranger's. ``words`` are those by which
-    people ask for the tool (`book+table` asks for both): beside those of its category where it sends, shares or
+    says who may have written a field of the result, by its path (``messages.*.body``); a path covers what is below
+    it, the longest path wins, "" is the whole result, and what nothing names is a stranger's. ``words`` are those by
+    which people ask for the tool (`book+table` asks for both): beside those of its category where it sends, shares or
     deletes, else in their place; ``meanings`` says the same for an argument's values out of a closed set, where an
-    empty one needs no asking for. ``audience`` is the argument that says who gets to see what is made; while it is empty only
-    the owner does, and it needs no origin. ``names`` are fields that are data while they are one short word, whoever
-    chose it. ``authors`` says which field beside another names who wrote that one: where it names the owner, theirs are
-    the words. ``by`` is who wrote the description and the schema.
+    empty one needs no asking for. ``audience`` is the argument that says who gets to see what is made; while it is
+    empty only the owner does, and it needs no origin. ``names`` are fields that are data while they are one short
+    word, whoever chose it. ``authors`` says which field beside another names who wrote that one: where it names the
+    owner, theirs are the words. ``by`` is who wrote the description and the schema.
     """
 
     description: str
