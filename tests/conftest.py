@@ -14,10 +14,18 @@ import pytest
 from tests import postgres
 from tests.needs import LEFT_OUT
 
+LONG = ("crash", "external", "agent", "conversation", "demo")
+"""Folders whose tests start whole estates and kill them."""
+
 
 def pytest_configure() -> None:
     """Take an interrupt as a terminal sends it, for the programs that tests start, wherever this one was started."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that at the end no worker waits for another's minutes."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(scope="session")

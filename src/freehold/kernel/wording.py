@@ -3,6 +3,7 @@
 Pure functions. ``freehold.kernel.said`` and ``freehold.kernel.moments`` build on them.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ def unaccented(word: str) -> str:
     return "".join(one for one in unicodedata.normalize("NFD", word) if not unicodedata.combining(one))
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def stem(word: str) -> str:
     """Return a word without its ending, roughly: enough that `meetings` is `meeting` and `paid` is not `pay`."""
     word = word.split("'")[0]
