@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, DivisionByZero, InvalidOperation
 from types import MappingProxyType
 from typing import Final
 
+from freehold.kernel.moments import is_day
 from freehold.kernel.said import Said
 from freehold.kernel.vocabulary import NUMBER_WORDS
 from freehold.kernel.wording import number
@@ -153,12 +154,9 @@ def is_shifted(moment: str, said: Said, known: Iterable[str]) -> bool:
 
 
 def _parted(moment: str) -> tuple[dt.date | None, str]:
-    if not _MOMENT.match(moment):
+    if not _MOMENT.match(moment) or not is_day(moment[:10]):
         return None, ""
-    try:
-        return dt.date.fromisoformat(moment[:10]), moment[11:16]
-    except ValueError:
-        return None, ""
+    return dt.date.fromisoformat(moment[:10]), moment[11:16]
 
 
 def is_extreme(said: Said, every: Sequence[Mapping[str, str]], chosen: Sequence[Mapping[str, str]]) -> bool:

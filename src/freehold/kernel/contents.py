@@ -51,9 +51,7 @@ def _given(figure: Figure, text: str, said: Said, heard: Sequence[Said]) -> bool
         return True
     if is_result(figure.number, said, [str(value) for one in heard for value in one.counted]):
         return True
-    strict = (
-        said.counts
-    )  # where the owner gave a number, a stranger's has to stand among the stranger's words
+    strict = said.counts  # where the owner gave a number, a stranger's stands among the stranger's words
     return any(one.has(figure) and (not strict or one.shares(figure, text)) for one in heard)
 
 

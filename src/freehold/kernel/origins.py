@@ -9,7 +9,7 @@ What has none is asked for. Only the gate and the runtime call it.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,14 +20,27 @@ from freehold.kernel.contents import foreign_words, wrong_figures
 from freehold.kernel.grades import Category
 from freehold.kernel.labels import Integrity
 from freehold.kernel.moments import figures_of, is_moment
-from freehold.kernel.pointing import Pointing, folded
+from freehold.kernel.pointing import Pointing
 from freehold.kernel.said import Said
 from freehold.kernel.seen import Read, Record, Walk
 from freehold.kernel.tools import Face, Role, Tool
 from freehold.kernel.vocabulary import ASKED_BY, TOWARDS
-from freehold.kernel.wording import fold, hidden, is_part, leaves, marked, number, words
+from freehold.kernel.wording import (
+    as_text,
+    fold,
+    folded,
+    hidden,
+    is_part,
+    leaves,
+    marked,
+    number,
+    texts_in,
+    words,
+)
 
 MAX_SHOWN: Final = 80
+OWN: Final = "the agent's own words"
+YOURS: Final = "your own words"
 ITEM_MARK: Final = "item:"
 _NAMES: Final = re.compile(r"[^\W.][\w .,()&+'-]*")
 _CHOOSES: Final = (Role.TARGET, Role.ITEM)
@@ -56,7 +69,7 @@ class Origins:
 
     def saw(self, tool: str, face: Face, args: Mapping[str, Json], value: Json, text: str = "") -> Integrity:
         """Take in what a tool answered, and the ``text`` of contents that came beside; return who had a say in it."""
-        asked = tuple(_texts(args))
+        asked = tuple(texts_in(args))
         followed = all(self._pointing.leads_to(text) for text in asked)
         walk = Walk(tool, face, self._written, self.said)
         walk.take(value)
@@ -85,7 +98,7 @@ class Origins:
         if not self.steered or tool.face is None:
             return []
         found = [
-            fold(line) for text in _texts(args) if not self.said.names(text) for line in text.splitlines()
+            fold(line) for text in texts_in(args) if not self.said.names(text) for line in text.splitlines()
         ]
         items = (leaf for name in args if tool.face.role(name) is Role.ITEM for leaf in leaves(args[name]))
         if tool.category is not Category.SEND:
@@ -140,7 +153,7 @@ class Origins:
 
     def _meant(self, argument: str, meanings: Mapping[str, tuple[str, ...]], value: Json) -> Iterator[Reason]:
         """Complain of a value of a closed set that the owner did not ask for by one of its words."""
-        name = value if isinstance(value, str) else encode(value).decode()
+        name = as_text(value)
         asked_by = meanings.get(name)
         if value is not None and (asked_by is None or (asked_by and not self.said.asks(asked_by))):
             yield Reason(argument, name[:MAX_SHOWN], "Nobody asked for this choice.")
@@ -166,8 +179,7 @@ class Origins:
                 continue
             if tool.category is None and pointing.may_follow(leaf):
                 continue
-            text = leaf if isinstance(leaf, str) else encode(leaf).decode()
-            yield Reason(argument, text[:MAX_SHOWN], pointing.why_not(leaf))
+            yield Reason(argument, as_text(leaf)[:MAX_SHOWN], pointing.why_not(leaf))
 
     def _fits(self, argument: str, leaf: Json) -> bool:
         """Say whether a value has the form that its argument's name promises, and that others under it have."""
@@ -198,8 +210,9 @@ class Origins:
     # ---- contents ------------------------------------------------------------------------------------------------
 
     def _contents(self, argument: str, value: Json, heard: list[Said]) -> Iterator[Reason]:
-        texts = [leaf for leaf in leaves(value) if isinstance(leaf, str) and leaf]
-        texts = [text for text in texts if not self.said.names(text) and not self._pointing.at(text)]
+        texts = [
+            text for text in texts_in(value) if not self.said.names(text) and not self._pointing.at(text)
+        ]
         for text in texts:
             if hidden(text) or ("name" in argument and not _NAMES.fullmatch(text)):
                 yield Reason(argument, text[:MAX_SHOWN], "It has characters in it that do not belong there.")
@@ -225,7 +238,7 @@ class Origins:
     def origin_of(self, value: Json) -> str:
         """Return where a value came from, for a person: whose words, or which tool's answer, hold just this."""
         if self.said.names(value):
-            return "your own words"
+            return YOURS
         text = folded(value)
         for read in reversed(self._reads):
             if any(record.holds(text) for record in read.records):
@@ -233,7 +246,7 @@ class Origins:
         for read in reversed(self._reads):
             if any(is_part(text, field) for record in read.records for field in record.strange):
                 return f"strangers' text in {read.tool}"
-        return "the agent's own words"
+        return OWN
 
 
 def _verbs(tool: Tool, face: Face) -> set[str]:
@@ -243,10 +256,6 @@ def _verbs(tool: Tool, face: Face) -> set[str]:
     if face.words and tool.category not in (Category.SEND, Category.SHARE, Category.DELETE):
         return set(face.words)
     return {*face.words, tool.name.replace(".", "_").split("_")[0], *ASKED_BY[tool.category]}
-
-
-def _texts(value: Any) -> list[str]:
-    return [leaf for leaf in leaves(value) if isinstance(leaf, str) and leaf]
 
 
 def _all_known(text: str, known: list[Said]) -> bool:

@@ -5,27 +5,27 @@ a value is the owner's own choice, or stands in a trusted field of the one thing
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Final, TypeGuard
 
 from freehold.base import Json
-from freehold.base.canonical import encode
 from freehold.kernel.computed import is_extreme
 from freehold.kernel.moments import is_moment
 from freehold.kernel.said import Said, pull
 from freehold.kernel.seen import Read, Record
-from freehold.kernel.vocabulary import ALL_OF, COMMON, FOLLOWED_BY, GROUP
+from freehold.kernel.vocabulary import ALL_OF, COMMON, GROUP
 from freehold.kernel.wording import (
     as_link,
     fold,
+    folded,
     hidden,
     is_part,
     is_plain,
     kind_of,
-    leaves,
     marked,
     number,
     stem,
+    texts_in,
     words,
 )
 
@@ -63,9 +63,13 @@ class Pointing:
         """Return the things that the owner spoke of, or that were looked up by what the owner spoke of."""
         if read.asked and read.followed:
             return read.records
-        pulls = [self._pull(record, "", own=True) for record in read.records]
-        best = max(pulls, default=_NO_PULL)
-        return [r for r, strength in zip(read.records, pulls, strict=True) if strength == best > _NO_PULL]
+        return self._ahead(read.records)
+
+    def _ahead(self, records: Iterable[Record]) -> list[Record]:
+        """Return the things that have most of the owner's words, where any has one."""
+        pulls = [(self._pull(record, "", own=True), record) for record in records]
+        best = max((strength for strength, _ in pulls), default=_NO_PULL)
+        return [record for strength, record in pulls if strength == best > _NO_PULL]
 
     def spoken(self) -> Iterator[Record]:
         """Yield the things that the owner spoke of, in all that was read."""
@@ -74,7 +78,7 @@ class Pointing:
 
     def heard(self, hit: Mapping[str, Json]) -> list[Said]:
         """Return what stands in the things that the owner spoke of or that are hit themselves."""
-        targets = {fold(leaf) for leaf in leaves(dict(hit)) if isinstance(leaf, str) and leaf}
+        targets = set(map(fold, texts_in(dict(hit))))
         found = []
         for read in self._reads:
             spoken_of = self.spoken_of(read)
@@ -153,9 +157,8 @@ class Pointing:
             return kind_of(value) != "mail" or any(
                 self.said.calls(stem(w)) for text in read.asked for w in words(fold(text))
             )
-        if (
-            len(read.records) == 1 and not read.asked
-        ):  # it tells of the owner: the words must be of this field
+        if len(read.records) == 1 and not read.asked:
+            # It tells of the owner: the words must be of this field.
             called = holding[0].called.get(value, set())
             return not holding[0].strange and any(self.said.holds(word) for word in called - COMMON - {"get"})
         if self.said.asks(ALL_OF) and read.followed and all(not record.strange for record in holding):
@@ -181,9 +184,8 @@ class Pointing:
         found: set[str] = set()
         for text in texts:
             found |= self.said.distinct(text)
-        if (
-            not own and kind_of(value) == "mail"
-        ):  # whoever has an address there is spoken of by name, not by topic
+        if not own and kind_of(value) == "mail":
+            # Whoever has an address there is spoken of by name, not by topic.
             found = {word for word in found if self.said.calls(word)}
         return pull(found)
 
@@ -201,19 +203,13 @@ class Pointing:
 
     def _called_in(self, address: str) -> set[str]:
         parts = _NAME_PARTS.findall(address.split("@")[0])
-        return (
-            {word for word in self.said.distinct(" ".join(parts)) if self.said.calls(word)}
-            if self.said.may_mean(parts)
-            else set()
-        )
+        if not self.said.may_mean(parts):
+            return set()
+        return {word for word in self.said.distinct(" ".join(parts)) if self.said.calls(word)}
 
     def _takes_part(self, address: str) -> bool:
         """Say whether the owner meant all who take part in the one thing that they spoke of."""
-        if not self.said.asks(GROUP):
-            return False
-        pulls = [(self._pull(record, "", own=True), record) for record in self.records()]
-        best = max((strength for strength, _ in pulls), default=_NO_PULL)
-        ahead = [record for strength, record in pulls if strength == best > _NO_PULL]
+        ahead = self._ahead(self.records()) if self.said.asks(GROUP) else []
         return any(address in _addresses(record) for record in ahead)
 
     def fits(self, argument: str, value: str) -> bool:
@@ -252,14 +248,13 @@ class Pointing:
         text = folded(value)
         if number(text) is None:
             return False
-        leaf_texts = (leaf for leaf in leaves(dict(hit)) if isinstance(leaf, str) and leaf)
-        named = {fold(leaf) for leaf in leaf_texts if self.said.names(leaf)}
+        named = {fold(leaf) for leaf in texts_in(dict(hit)) if self.said.names(leaf)}
         beside = [record for record in self.records() if not named.isdisjoint(record.trusted)]
         return len({tuple(record.trusted) for record in beside}) == 1 and beside[0].holds(text)
 
     def goes_back(self, value: Json) -> bool:
         """Say whether a link leads to whoever wrote the thing that it stands in, and the owner spoke of that thing."""
-        if not isinstance(value, str) or hidden(value) or not is_plain(value):
+        if not _is_clear(value):
             return False
         link = as_link(fold(value))
         host = link.split("/")[0].removeprefix("www.")
@@ -275,20 +270,15 @@ class Pointing:
 
         A link with a query could carry away what was read; one out of several is a choice, and could too.
         """
-        if not isinstance(value, str) or hidden(value) or not is_plain(value) or set("?=&@%") & set(value):
+        if not _is_clear(value) or set("?=&@%") & set(value):
             return False
         found: list[tuple[tuple[int, int], set[str]]] = []
-        for read in self._reads:
-            for record in read.records:
-                links = {
-                    as_link(mark)
-                    for text in record.strange
-                    for mark in marked(text)
-                    if kind_of(mark) == "link"
-                }
-                strength = self._pull(record, "", own=False)
-                if links and (strength > _NO_PULL or self.said.asks(FOLLOWED_BY)):
-                    found.append((strength, links))
+        for record in self.records():
+            links = {
+                as_link(mark) for text in record.strange for mark in marked(text) if kind_of(mark) == "link"
+            }
+            if links:
+                found.append((self._pull(record, "", own=False), links))
         best = max((strength for strength, _ in found), default=_NO_PULL)
         return best > _NO_PULL and all(
             links == {as_link(fold(value))} for strength, links in found if strength == best
@@ -313,10 +303,10 @@ class Pointing:
         return found == {as_link(fold(value))}
 
 
+def _is_clear(value: Json) -> TypeGuard[str]:
+    """Say whether a value is a text of which nothing is hidden and each character is what it seems to be."""
+    return isinstance(value, str) and not hidden(value) and is_plain(value)
+
+
 def _addresses(record: Record) -> set[str]:
     return {text for text in record.trusted if kind_of(text) == "mail"}
-
-
-def folded(value: Json) -> str:
-    """Return a scalar as it is compared."""
-    return fold(value if isinstance(value, str) else encode(value).decode())

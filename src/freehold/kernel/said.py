@@ -110,7 +110,7 @@ class Said:
         self._days: set[tuple[int | None, int, int]] = set()
         self._times: set[int] = set()
         self._spans: set[int] = set()
-        self._dated = self._counting = False
+        self._dated = False
         self._owner: set[str] = set()
         self._ordinals: set[int] = set()
         self._weekdays: set[int] = set()
@@ -137,9 +137,7 @@ class Said:
         bare = without_moments(folded)
         self._bare.append(bare)
         plain = without_moments(fold(_ADDRESSED.sub(" ", text)))
-        amounts = {amount for amount in map(number, _AMOUNT.findall(plain)) if amount is not None}
-        self._counting = bool(amounts)
-        self._amounts |= amounts
+        self._amounts.update(amount for amount in map(number, _AMOUNT.findall(plain)) if amount is not None)
         found = words(folded)
         stems = [stem(word) for word in found]
         self._latest = {*stems, *map(unaccented, stems)}

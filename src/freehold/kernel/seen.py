@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from freehold.base import Json
-from freehold.base.canonical import encode
 from freehold.kernel.labels import Integrity
 from freehold.kernel.said import Said
 from freehold.kernel.tools import Face
-from freehold.kernel.wording import fold, is_part, kind_of, words
+from freehold.kernel.wording import as_text, fold, is_part, kind_of, words
 
 Written = Callable[[str], bool]
 _NAME: Final = re.compile(r"[\w.#@+-]{1,40}")
@@ -91,7 +90,7 @@ class Walk:
             for inner in value:
                 self.take(inner, (*path, "*"), record)
         elif value is not None and not isinstance(value, bool) and value != "":
-            self._leaf(value if isinstance(value, str) else encode(value).decode(), path, record)
+            self._leaf(as_text(value), path, record)
 
     def _table(self, value: dict[str, Json], path: tuple[str, ...], record: Record | None) -> None:
         if record is None and self._keyed(path):

@@ -12,11 +12,9 @@ from typing import Final
 from freehold.base import Json
 from freehold.kernel.facts import visible
 from freehold.kernel.moments import figures_of
-from freehold.kernel.origins import Origins
+from freehold.kernel.origins import OWN, YOURS, Origins
 from freehold.kernel.wording import fold, marked, number, words
 
-OWN: Final = "the agent's own words"
-YOURS: Final = "your own words"
 MAX_PARTS: Final = 400
 MAX_SHOWN: Final = 5
 MAX_CHARS: Final = 48

@@ -242,13 +242,6 @@ ALL_OF: Final = frozenset(
 )
 """Words by which people mean a whole set, so that nothing is chosen out of it."""
 
-FOLLOWED_BY: Final = frozenset(
-    """
-    link website site page webpage article url blog webseite seite artikel lien
-    """.split()  # noqa: SIM905
-)
-"""Words by which people ask for a page without saying where it is."""
-
 TURNING: Final = frozenset(
     """
     not never none nor neither cancel cancelled canceled stop refuse refuses fake

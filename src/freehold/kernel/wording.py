@@ -8,9 +8,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
 from freehold.base import Json
+from freehold.base.canonical import encode
 
 WORD: Final = re.compile(r"[^\W_]+(?:[’'][^\W_]+)?")
 ISO_DAY: Final = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})")
@@ -120,6 +121,21 @@ def hidden(text: str) -> bool:
 def as_link(text: str) -> str:
     """Return an address of a page as it is compared: without scheme and closing slash."""
     return re.sub(r"\Ahttps?://", "", text).rstrip("/")
+
+
+def as_text(value: Json) -> str:
+    """Return a scalar as it is written: a text itself, anything else as JSON."""
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def folded(value: Json) -> str:
+    """Return a scalar as it is compared."""
+    return fold(as_text(value))
+
+
+def texts_in(value: Any) -> list[str]:
+    """Return the texts among the scalars of a JSON value, without empty ones."""
+    return [leaf for leaf in leaves(value) if isinstance(leaf, str) and leaf]
 
 
 def leaves(value: Json) -> Iterator[Json]:
