@@ -189,3 +189,48 @@ def test_cards_of_one_conversation_that_are_alike_are_one_line_of_the_inbox_and_
         assert chat.ends() == 0, chat.said
         taken = mail.taken()
     assert sorted(one["recipients"][0] for one in taken) == sorted(to for to, _ in letters)
+
+
+def test_a_card_that_asks_what_one_of_an_earlier_turn_asked_is_alike_and_both_are_taken_in_one_sitting(
+    house: House,
+) -> None:
+    def writes(seen: Seen) -> Reply:
+        last = seen.messages[-1]
+        if last["role"] == "tool":
+            return Reply("It went.")
+        if "to eva" in str(last["content"]):
+            return letter("eva@example.com", "Hello.")
+        return letter("ben@example.com", f"Hello, for the time {len(str(last['content']))}.")
+
+    mail = SmtpServer(house.person.folder.parent / "mail")
+    with mail, ModelServer(Says(writes)) as server:
+        house.meets(server)
+        house.employs(port=mail.port)
+        chat = Terminal(house.person, "chat", "audrey")
+        for said in ("Greet ben@example.com.", "Do write to ben@example.com.", "Write to eva@example.com."):
+            chat.answers("you> ", said)
+            chat.answers("Allow this, once?", "")
+            chat.shows("It waits for you: /cards")
+        first = chat.said.index("1 card of an earlier turn asks the same: /cards")
+        assert chat.said.index("Do write to ben") < first < chat.said.index("Write to eva")
+        assert chat.said.count("of an earlier turn") == 1
+        assert "Send mail to ben@example.com (2 alike: --all)" in house.person.does("inbox")
+        ben = next(c for c in house.person.types("inbox", "--json").value["cards"] if "ben@" in c["title"])
+        approving = Terminal(house.person, "approve", ben["id"], "--alike")
+        for number in (1, 2):
+            approving.shows(f"Card {number} of 2")
+            approving.answers("Allow this, once?", "y")
+        assert approving.ends() == 0, approving.said
+        chat.answers("you> ", "/cards")
+        chat.answers("Allow this, once?", "y")
+        chat.shows("audrey> It went.")
+        chat.answers("you> ", "/quit")
+        assert chat.ends() == 0, chat.said
+        for run in house.person.types("runs", "--json").value:
+            house.person.does("watch", run["id"])
+        taken = mail.taken()
+    assert sorted(one["recipients"][0] for one in taken) == [
+        "ben@example.com",
+        "ben@example.com",
+        "eva@example.com",
+    ]

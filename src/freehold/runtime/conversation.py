@@ -23,6 +23,8 @@ from freehold.runtime.records import Records
 from freehold.store.interface import Cost, Put
 
 CONVERSATIONS: Final = "conversation"
+TURNS: Final = "conversation-turn"
+"""Documents: for each run that is a turn, the conversation that it belongs to."""
 RECALL: Final = "conversation.recall"
 LONGEST_GOAL: Final = 20_000
 MAX_MESSAGES: Final = 400
@@ -39,9 +41,11 @@ class Conversation(msgspec.Struct, frozen=True):
     opened_us: int
     runs: tuple[str, ...] = ()
 
-    def put(self) -> Put:
-        """Return the document."""
-        return Put(CONVERSATIONS, self.id, encode(msgspec.to_builtins(self)), self.job)
+    def with_turn(self, run: str) -> list[Put]:
+        """Return the documents that make a run its next turn."""
+        longer = msgspec.structs.replace(self, runs=(*self.runs, run))
+        kept = Put(CONVERSATIONS, self.id, encode(msgspec.to_builtins(longer)), self.job)
+        return [kept, Put(TURNS, run, self.id.encode())]
 
 
 def check_goal(text: str) -> str:
@@ -76,6 +80,11 @@ class Conversations:
         if kept is None:
             raise NotFound("There is no conversation of this id.", remedy="Begin one: freehold chat AGENT")
         return msgspec.convert(decode(kept.body), Conversation)
+
+    def of_run(self, run: str) -> str:
+        """Return the conversation that a run is a turn of; "" for one that is none."""
+        kept = self._rooms.store.document(TURNS, run)
+        return "" if kept is None else kept.body.decode()
 
     def words(self, conversation: Conversation) -> Words:
         """Return what the owner said so far, and the last run that came to something."""

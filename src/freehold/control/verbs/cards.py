@@ -14,6 +14,8 @@ from freehold.kernel.asking import REPORTS
 from freehold.kernel.card import Card
 from freehold.kernel.grants import Grant, Scope
 from freehold.kernel.people import Signed
+from freehold.kernel.tools import Role
+from freehold.runtime.conversation import Conversations
 from freehold.runtime.edits import digest_of_edit
 from freehold.store.interface import Put
 
@@ -51,6 +53,7 @@ class CardVerbs:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._rooms = desk.rooms
+        self._conversations = Conversations(desk.rooms)
 
     def table(self) -> dict[str, Handler]:
         """Return the verbs by name."""
@@ -81,7 +84,7 @@ class CardVerbs:
             "opened_us": card.opened_us, "expires_us": card.expires_us, "approvers": list(card.approvers),
             "needs": list(card.needs), "why": card.why, "because": card.because,
             "approvals": [msgspec.to_builtins(approval) for approval in card.approvals],
-            "title": shown.facts.title, "about": _about(card, shown.args),
+            "title": shown.facts.title, "about": self._about(card, shown.args),
         }  # fmt: skip
         if whole:
             view |= {
@@ -89,6 +92,21 @@ class CardVerbs:
                 "question": shown.question.plain() if shown.question else None, "reply": shown.reply,
             }  # fmt: skip
         return view
+
+    def _about(self, card: Card, args: dict[str, Any]) -> str:
+        """Return what cards of one conversation, or one run, share that ask the same of the same target.
+
+        What an action hits counts, not its contents; each is still decided alone.
+        """
+        live = self._desk.engine.live(card.run)
+        tool = self._desk.house.tools.tool(card.tool, live.job, args) if live is not None else None
+        face = tool.face if tool is not None else None
+        if card.tool in CONTROL:
+            hit = {name: args.get(name) for name in CONTROL[card.tool]}
+        else:
+            hit = {name: args[name] for name in args if face is None or face.role(name) is not Role.CONTENT}
+        talk = self._conversations.of_run(card.run) or card.run
+        return digest(encode([talk, card.kind, card.tool, hit]))[:16]
 
     async def _inbox(self, call: Call) -> dict[str, Any]:
         call.read(Nothing)
@@ -180,9 +198,3 @@ class CardVerbs:
             raise NotFound("There is no grant of this id.", remedy="List them: freehold grants")
         await self._desk.commit(self._rooms.grants.revoke(args.name, args.signed, self._desk.now_us()))
         return {"id": args.name, "state": "revoked"}
-
-
-def _about(card: Card, args: dict[str, Any]) -> str:
-    """Return what cards of one run share that ask the same of the same target; each is still decided alone."""
-    hit = {name: args.get(name) for name in CONTROL[card.tool]} if card.tool in CONTROL else args
-    return digest(encode([card.run, card.kind, card.tool, hit]))[:16]

@@ -136,7 +136,7 @@ class WordVerbs:
         trigger = "ask" if talk is None else "chat"
 
         def also(run: str) -> list[Put]:
-            return [] if talk is None else [msgspec.structs.replace(talk, runs=(*talk.runs, run)).put()]
+            return [] if talk is None else talk.with_turn(run)
 
         run = await self._desk.engine.start(with_goal(job, goal, words), folders, trigger=trigger, also=also)
         return {"id": run, "job": job.name, "agent": job.agent, "conversation": talk.id if talk else ""}
