@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from freehold.cli.found_models import places
-from freehold.testing.brains import Reply, Scripted
+from freehold.testing.brains import Reply, Says, Scripted, Seen
 from freehold.testing.models import ModelServer
 from tests.cli.conftest import Person
 from tests.cli.test_terminal import Terminal
@@ -68,6 +69,28 @@ def test_a_key_goes_to_the_vault_and_is_used_by_the_models_calls_alone(person: P
         assert "freehold secrets forget model-keyed" in person.does("models", "remove", "keyed")
     assert person.types("secrets", "--json").value["bindings"] == []
     assert not any(KEY.encode() in path.read_bytes() for path in _files(person.folder))
+
+
+def test_a_trial_that_gets_no_answer_says_so_and_ends_with_ctrl_c(person: Person) -> None:
+    person.founds()
+    answers = threading.Event()
+
+    def hangs(seen: Seen) -> Reply:
+        answers.wait(60)
+        return Reply("ready")
+
+    with ModelServer(Says(hangs)) as server:
+        add(person, server.url)
+        trying = Terminal(person, "models", "test", "tiny")
+        trying.shows(f"No answer of {server.url} after 5 s; Ctrl-C ends the trial.")
+        trying.types("\x03")
+        assert trying.ends() == 130, trying.said
+        (run,) = person.types("runs", "--json").value
+        assert person.types("watch", run["id"]).code == 0
+        answers.set()
+    (run,) = person.types("runs", "--json").value
+    assert run["state"] == "cancelled"
+    assert "Traceback" not in trying.said
 
 
 def test_a_model_that_a_job_names_is_not_taken_away_unless_it_is_forced(owner: Person) -> None:

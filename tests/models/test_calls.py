@@ -97,7 +97,8 @@ async def test_what_no_rule_allows_is_not_asked(estate: ThrowawayEstate) -> None
 @pytest.mark.parametrize(
     ("reply", "code", "says"),
     [
-        (Reply("Bad key.", status=401), "model.key", "rotate"),
+        (Reply("Bad key.", status=401), "model.key", "add it with --key"),
+        (Reply("Moved.", status=302), "model.refused", "sends the call elsewhere (302)"),
         (
             Reply("This model's maximum context length is 10.", status=400),
             "model.context-too-long",

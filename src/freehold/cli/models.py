@@ -241,10 +241,14 @@ def _how(found: list[Any]) -> str:
 @verb(app, "test")
 def try_out(desk: Desk, name: Name, who: AsOption = None) -> None:
     """Make one tiny call through the gate and say how long it took, in time, tokens and money."""
-    desk.call("models.show", {"name": name})
+    model = desk.call("models.show", {"name": name})
     signed = sign(desk, who, "rules.change", name, content={"verb": "models.test", "name": name})
+
+    def waits(event: dict[str, Any]) -> None:
+        desk.say(f"No answer of {model['url']} after {event['waited_s']} s; Ctrl-C ends the trial.")
+
     desk.show(
-        desk.call("models.test", {"name": name, "signed": signed}),
+        desk.client().call("models.test", {"name": name, "signed": signed}, waits, wait_s=None),
         lambda v: words.pairs(
             [
                 ("model", v["model"]),

@@ -18,6 +18,7 @@ MAX_ANSWER: Final = 512 << 10
 MAX_CALLS: Final = 256
 _MAX_LINE: Final = 4 << 20
 _MAX_PLAIN: Final = 16 << 20
+_MAX_WORDS: Final = 200
 _MOST_TOKENS: Final = 10**9
 _FINISH: Final = {
     "stop": "stop", "end_turn": "stop", "stop_sequence": "stop", "pause_turn": "stop", "length": "length",
@@ -312,6 +313,10 @@ def _problem(value: dict[str, Any]) -> dict[str, Any]:
         found = found.get("error", found.get("detail", found))
     except ValueError:
         found = " ".join(body[:2_000].decode("utf-8", "replace").split())
+        if found.startswith("<"):
+            found = "it answered with a web page"
+        elif len(found) > _MAX_WORDS:
+            found = f"{found[:_MAX_WORDS]} …"
     problem = _error_of(found)
     after = value.get("headers", {}).get("retry-after", "")
     if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", after):

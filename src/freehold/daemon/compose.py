@@ -118,7 +118,7 @@ async def compose(estate: Estate, stop: Stop, passphrase: int = -1) -> Compositi
             await end()
 
     handlers = verbs(desk, forgetting, SecretVerbs(desk, vault, *bound), outside)
-    handlers.add_all(ModelVerbs(desk, models, vault, *bound).table())
+    ModelVerbs(desk, models, vault, *bound).add_to(handlers)
     handlers.add_all(ToolVerbs(desk, servers, speakers).table())
     handlers.add_all(ChangeVerbs(desk, Changes(house, outbox)).table())
     return Composition(handlers, close)

@@ -163,6 +163,9 @@ class _Call:
         self._intent = intent
         self._held = held
         self._asked: Asked = read_asked(intent.args)
+        self._try = (
+            f"Look at its address, and try it: freehold models show {model.name}; models test {model.name}"
+        )
 
     async def make(self) -> Outcome:
         """Make it and say what happened."""
@@ -197,15 +200,17 @@ class _Call:
     def _outcome(self, found: Delivered) -> Outcome:
         value = found.value
         if found.status == "not_done":
-            return self._not_done(found.message, code="model.not-reached")
+            return self._not_done(found.message, "model.not-reached", self._try)
         if found.status == "unknown" or (value.get("status") in _BROKEN and not self._model.key_header):
-            why = found.message or f"The model {self._model.name} broke off: {_said(value)}"
+            failed = f"The endpoint of {self._model.name} failed ({value.get('status')}): {_said(value)}"
+            why = found.message or failed
             return Outcome("unknown", message=why, settled=not self._model.key_header, code="model.unknown")
         if "answer" in value:
             return self._done(value["answer"])
         if "nonsense" in value:
             why = f"The answer of model {self._model.name} cannot be read: {value['nonsense']}."
-            return Outcome("not_done", message=why, code="model.nonsense")  # it was made, and so it is billed
+            # it was made, and so it is billed
+            return Outcome("not_done", message=why, code="model.nonsense", remedy=self._try)
         return self._refused(value)
 
     def _done(self, answer: Mapping[str, Any]) -> Outcome:
@@ -245,7 +250,10 @@ class _Call:
                 "Send it less.",
             )
         if status in (401, 403):
-            remedy = f"Set its key anew: freehold secrets rotate {self._model.secret or f'model-{name}'}"
+            if not self._model.secret:
+                remedy = f"Take it away and add it with --key: freehold models remove {name}"
+                return self._not_done(f"The model {name} wants a key: {said}", "model.key", remedy)
+            remedy = f"Set its key anew: freehold secrets rotate {self._model.secret}"
             return self._not_done(f"The model {name} does not take the key: {said}", "model.key", remedy)
         if status in _BUSY or "retry_after_ms" in value:
             return self._not_done(f"The model {name} is busy: {said}", "model.busy", "Try again later.")
@@ -254,6 +262,10 @@ class _Call:
             return self._not_done(
                 f"The endpoint of {name} knows no {self._model.id}: {said}", "model.unknown-id", remedy
             )
+        if 300 <= status < 400:
+            remedy = f"Give the address that it ends at: freehold models show {name}"
+            why = f"The endpoint of {name} sends the call elsewhere ({status}), and nothing follows there."
+            return self._not_done(why, "model.refused", remedy)
         return self._not_done(f"The model {name} refused the call ({status}): {said}", "model.refused")
 
     def _not_done(self, message: str, code: str, remedy: str = "") -> Outcome:

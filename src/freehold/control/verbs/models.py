@@ -3,12 +3,14 @@
 A key never passes here: it goes from the terminal to the vault's own door; this only makes the binding for it.
 """
 
+import asyncio
+import contextlib
 from typing import Any, Final
 
 import msgspec
 
 from freehold.base import FreeholdError, NotFound, Refused, Unavailable
-from freehold.control.server import Call, Handler
+from freehold.control.server import Call, Handlers
 from freehold.control.verbs.desk import Desk, Named, Nothing, Signable
 from freehold.gateway import Asked, Model, Models, most_of, read_model
 from freehold.gateway.asking import Message
@@ -16,12 +18,14 @@ from freehold.kernel.change import Change
 from freehold.kernel.rights import right
 from freehold.runtime.bindings import Bindings
 from freehold.runtime.brokered import Brokered
+from freehold.runtime.engine import RunDocument
 from freehold.runtime.job import Budgets, Job, Limits
 from freehold.runtime.vault import Vault
 from freehold.store.interface import Cost
 from freehold.wire.permits import Binding, check_binding
 
 TESTER: Final = "model-test"
+_TELL_EVERY_S: Final = 5
 _TRIAL: Final = Asked((Message("user", "Answer with the one word: ready"),), max_tokens=16)
 
 
@@ -54,12 +58,13 @@ class ModelVerbs:
         self._bindings = bindings
         self._brokered = brokered
 
-    def table(self) -> dict[str, Handler]:
-        """Return the verbs by name."""
-        return {
+    def add_to(self, handlers: Handlers) -> None:
+        """Add the verbs to the table; a trial ends with the one who asked for it."""
+        handlers.add_all({
             "models.list": self._list, "models.show": self._show, "models.check": self._check,
-            "models.add": self._add, "models.remove": self._remove, "models.test": self._test,
-        }  # fmt: skip
+            "models.add": self._add, "models.remove": self._remove,
+        })  # fmt: skip
+        handlers.add("models.test", self._test, stream=True)
 
     async def _list(self, call: Call) -> list[dict[str, Any]]:
         call.read(Nothing)
@@ -153,7 +158,7 @@ class ModelVerbs:
         job = _trial(model, agent, who)
         await self._desk.commit(rooms.rules.employ(job.name, agent, job.may, by=who))
         run = await self._desk.engine.start(job, {})
-        document = await self._desk.engine.wait(run)
+        document = await self._end_of(run, call, who)
         if document.state != "done" or document.result_index < 0:
             raise Unavailable(
                 f"The call did not come to its end: {document.message}",
@@ -166,6 +171,21 @@ class ModelVerbs:
                 raise Refused(value["problem"], remedy=remedy, code=value["code"])
             raise Unavailable(value["problem"], remedy=remedy, code="unavailable.model")
         return {**value, "run": run, "currency": rooms.settings.now.currency}
+
+    async def _end_of(self, run: str, call: Call, who: str) -> RunDocument:
+        """Wait for a trial and say every few seconds that it still waits; it ends with the one who asked."""
+        engine = self._desk.engine
+        ending, waited_s = asyncio.ensure_future(engine.wait(run)), 0
+        try:
+            while not (await asyncio.wait({ending}, timeout=_TELL_EVERY_S))[0]:
+                waited_s += _TELL_EVERY_S
+                await call.emit({"waited_s": waited_s})
+        except (asyncio.CancelledError, ConnectionError):
+            ending.cancel()
+            with contextlib.suppress(FreeholdError):
+                await engine.cancel(run, who)
+            raise
+        return ending.result()
 
 
 def binding_of(model: Model) -> Binding:
