@@ -69,6 +69,26 @@ def test_what_is_wrong_with_a_goal_is_a_sentence(house: House) -> None:
     assert (refused.code, "changed since accepted" in refused.err) == (3, True)
 
 
+def test_a_goal_that_could_not_be_handed_over_is_the_callers_mistake(house: House) -> None:
+    house.employs()
+    for given, says in ((b"x" * 2_000_000, "at most 20,000 characters"), (b"a\xffb", "no UTF-8")):
+        done = subprocess.run(
+            [sys.executable, "-m", "freehold.cli.main", "ask", "-"], input=given, capture_output=True,
+            env=house.person.environment, timeout=50,
+        )  # fmt: skip
+        assert (done.returncode, says in done.stderr.decode()) == (2, True), done.stderr
+
+
+def test_a_script_that_chats_is_told_by_the_exit_code_that_a_line_failed(house: House) -> None:
+    house.employs()
+    house.person.does("freeze")
+    frozen = subprocess.run(
+        [sys.executable, "-m", "freehold.cli.main", "chat", "audrey"], input="Hello.\n/quit\n", capture_output=True,
+        text=True, env=house.person.environment, timeout=50,
+    )  # fmt: skip
+    assert (frozen.returncode, "is frozen" in frozen.stderr) == (3, True), frozen.stderr
+
+
 def test_only_the_owner_says_what_an_agent_is_to_do(house: House) -> None:
     house.employs()
     person = house.person

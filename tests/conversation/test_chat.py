@@ -69,3 +69,26 @@ def test_a_turn_that_waits_can_be_stopped_and_the_conversation_goes_on(house: Ho
         chat.answers("Stopped: the run is cancelled", "/cards")
         chat.answers("Nothing waits for you here.", "/quit")
         assert chat.ends() == 0, chat.said
+
+
+def test_a_card_that_another_terminal_decided_first_waits_for_nobody_and_the_turn_goes_on(
+    house: House, folder: Path
+) -> None:
+    mail = SmtpServer(folder / "mail")
+    with mail, ModelServer(Scripted([letter(1), "I wrote to Ben."])) as server:
+        house.meets(server)
+        house.employs(port=mail.port)
+        chat = Terminal(house.person, "chat", "audrey")
+        chat.answers("you> ", "Write to ben@example.com.")
+        chat.shows("Allow this, once?")
+        (card,) = house.person.types("inbox", "--json").value["cards"]
+        refused = house.person.types("approve", card["id"])
+        digest = refused.err.split("--digest ")[1].split()[0]
+        house.person.does("approve", card["id"], "--digest", digest)
+        chat.types("y\n")
+        chat.shows("This card is ")  # approved, or used by now
+        chat.shows("audrey> I wrote to Ben.")
+        chat.answers("you> ", "/quit")
+        assert chat.ends() == 0, chat.said
+        assert len(mail.taken()) == 1
+    assert "It waits for you" not in chat.said

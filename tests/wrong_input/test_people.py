@@ -22,7 +22,7 @@ def test_an_unknown_agent_is_named_with_where_to_look(owner: Person) -> None:
 def test_an_agent_without_a_human_owner_cannot_be_made(owner: Person) -> None:
     says(
         owner.types("agents", "add", "ghost", "--owner", "nobody"),
-        3,
+        2,
         "no human named 'nobody'",
         "--owner NAME",
     )

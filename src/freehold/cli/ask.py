@@ -1,10 +1,11 @@
 """`freehold ask`: hands a goal to an agent and returns at once. What you say counts as your word: your key signs it."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from freehold.base.errors import BadInput
 from freehold.base.ids import short
 from freehold.cli.desk import Desk
 from freehold.cli.signing import AsOption, sign, sign_with
@@ -12,6 +13,8 @@ from freehold.cli.verbs import noun, verb
 from freehold.kernel.people import SigningKey
 
 app: typer.Typer = noun("Ask")
+_MUCH: Final = 100_000
+"""Characters of a goal that may not fit into one message; far more than a goal may have."""
 
 
 @verb(app, "ask")
@@ -40,6 +43,7 @@ def say(
     desk: Desk, to: dict[str, Any], goal: str, who: str | SigningKey | None, conversation: str = ""
 ) -> dict[str, Any]:
     """Sign a goal as one's own word and hand it over; returns the run. ``who`` may be one's key, open already."""
+    _check(goal)
     args = {"job": to["job"], "goal": goal, "conversation": conversation}
     about, content = f"job:{to['job']}", {"verb": "words.ask", **args}
     if isinstance(who, SigningKey):
@@ -48,6 +52,20 @@ def say(
         signed = sign(desk, who, "word.say", about, content=content)
     started: dict[str, Any] = desk.call("words.ask", {**args, "signed": signed})
     return started
+
+
+def _check(goal: str) -> None:
+    """Refuse what could not even be handed over; all else the daemon says."""
+    try:
+        goal.encode()
+    except UnicodeEncodeError:
+        raise BadInput(
+            "The goal holds bytes that are no UTF-8.", remedy="Type it again, or convert it."
+        ) from None
+    if len(goal) > _MUCH:
+        from freehold.runtime.conversation import check_goal
+
+        check_goal(goal)
 
 
 def _started(value: dict[str, Any]) -> str:

@@ -66,8 +66,11 @@ def _totals(value: dict[str, Any]) -> str:
                 f"this {total['window']}",
                 words.amount(total["spent"]["money_micro"], currency),
                 words.cpu(total["spent"]["cpu_us"]),
+                f"{total['spent']['tokens']:,}",
                 f"{total['spent']['actions']:,}",
                 ", ".join(limits) or "none",
             )
         )
-    return words.table(("account", "window", "money", "cpu", "actions", "limits"), rows, "Nothing was spent.")
+    return words.table(
+        ("account", "window", "money", "cpu", "tokens", "actions", "limits"), rows, "Nothing was spent."
+    )

@@ -23,6 +23,7 @@ from freehold.kernel import people
 from freehold.kernel.facts import visible
 
 app: typer.Typer = noun("Chat")
+_WAITS: Final = "  …"
 
 HELP: Final = """\
 What you type is the next goal. Lines that begin with / are for Freehold:
@@ -66,13 +67,14 @@ class _Chat:
         self._human = human
         self._conversation = "new"
         self._runs: list[str] = []
+        self._failed = 0
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _: print(HELP), "/plan": self._plan, "/cards": self._cards, "/bill": self._bill,
             "/always": self._always, "/rules": self._rules, "/stop": self._stop, "/watch": self._watch,
         }  # fmt: skip
 
     def talk(self) -> None:
-        """Take what the person says until they leave."""
+        """Take what the person says until they leave; a script is told by the exit code that a line failed."""
         while True:
             if self._desk.interactive:
                 print("you> ", end="", file=sys.stderr, flush=True)
@@ -81,11 +83,14 @@ class _Chat:
             except KeyboardInterrupt:
                 line = ""
             if not line or line.strip() in ("/quit", "/exit"):
-                return
+                break
             try:
                 self._take(line.strip())
             except FreeholdError as error:
                 self._desk.say(f"{error.message} {error.remedy}".strip())
+                self._failed = error.exit_code
+        if self._failed and not self._desk.interactive:
+            raise typer.Exit(self._failed)
 
     def _take(self, text: str) -> None:
         if not text:
@@ -143,7 +148,8 @@ class _Chat:
         try:
             ended = self._desk.call("runs.cancel", {"name": self._runs[-1]})
             self._desk.say(
-                f"Stopped: the run is {ended['state']}. What was done stays done: /bill, freehold runs show"
+                f"Stopped: the run is {ended['state']}. What was done stays done: "
+                f"freehold runs show {short(self._runs[-1])}"
             )
         except FreeholdError as error:
             self._desk.say(error.message)
@@ -198,6 +204,8 @@ class _Turn:
         self._seen: set[str] = set()
         self._planned = False
         self._steps: set[str] = set()
+        self._waits = False
+        self._wait()
 
     def take(self, event: dict[str, Any]) -> None:
         """Show an event; raises _Rest where nothing goes on without a person who is not asked here."""
@@ -247,14 +255,35 @@ class _Turn:
             print(f"  waits for you: freehold inbox (card {short(card)})", flush=True)
             return
         try:
+            about = self._desk.call("cards.show", {"name": card})["about"]
             if not decide_in_place(self._desk, self._human, card):
                 self._later.add(card)
+            self._tell_alike(about)
         except FreeholdError as error:
             self._desk.say(f"{error.message} {error.remedy}".strip())
-            self._later.add(card)
+            if not error.code.startswith("refused.card."):  # another terminal was faster: nothing waits
+                self._later.add(card)
+
+    def _tell_alike(self, about: str) -> None:
+        """Name the cards of earlier turns that ask the same; those of this turn come by themselves."""
+        cards = self._desk.call("cards.list")
+        alike = [one for one in cards if one["about"] == about and one["run"] != self._run]
+        if alike:
+            asks = "asks" if len(alike) == 1 else "ask"
+            self._desk.say(
+                f"{words.plural(len(alike), 'card')} of an earlier turn {asks} the same: /cards, or "
+                f"freehold approve {short(alike[0]['id'])} --alike"
+            )
+
+    def _wait(self) -> None:
+        """Show at a terminal that something goes on, until there is more to say."""
+        if self._desk.interactive and not self._waits:
+            print(_WAITS, end="", file=sys.stderr, flush=True)
+            self._waits = True
 
     def _speak(self, text: str) -> None:
         if not self._open:
+            self._clear()
             print(f"{self._agent}> ", end="")
             self._open = True
         self._said += text
@@ -263,9 +292,16 @@ class _Turn:
     def _line(self, text: str) -> None:
         self.end_line()
         print(text, flush=True)
+        self._wait()
+
+    def _clear(self) -> None:
+        if self._waits:
+            print(f"\r{' ' * len(_WAITS)}\r", end="", file=sys.stderr, flush=True)
+        self._waits = False
 
     def end_line(self) -> None:
         """End the line that is being written."""
+        self._clear()
         if self._open:
             print(flush=True)
         self._open = False

@@ -21,6 +21,7 @@ from freehold.control.address import check_private
 from freehold.control.estate import Estate
 
 app: typer.Typer = noun("The doctor")
+_INDENT = " " * 6
 
 FREE_BYTES: Final = 500 << 20
 SLOW_FSYNC_S: Final = 0.02
@@ -59,9 +60,10 @@ def _words(found: list[dict[str, Any]]) -> str:
     marks = {"good": "ok  ", "note": "note", "bad": "BAD "}
     lines = []
     for finding in found:
-        lines.append(f"{marks[finding['state']]}  {finding['what']}: {finding['said']}")
+        said = f"{marks[finding['state']]}  {finding['what']}: {finding['said']}"
+        lines += words.lines(said, _INDENT, words.screen())
         if finding["remedy"]:
-            lines.append(f"      {finding['remedy']}")
+            lines += words.lines(f"{_INDENT}{finding['remedy']}", _INDENT, words.screen())
     return "\n".join(lines)
 
 

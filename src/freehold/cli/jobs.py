@@ -79,11 +79,14 @@ def new(
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}.", remedy="Check the folder.") from error
     value = {"name": name, "path": str(path), "written": written}
+    missing = agent not in {one["slug"] for one in desk.call("agents.list")}
+    first = f"freehold agents add {agent} --owner {job.owner}; " if missing else ""
     desk.show(
         value,
         lambda v: (
             "".join(f"Wrote {file}.\n" for file in v["written"])
-            + f"Next: freehold jobs edit {name}; freehold jobs accept {name}"
+            + (f"There is no agent {agent} yet.\n" if missing else "")
+            + f"Next: {first}freehold jobs edit {name}; freehold jobs accept {name}"
         ),
     )
 

@@ -1,6 +1,6 @@
 """`freehold status`: whether the daemon runs and what it does; asked most often, so it loads little."""
 
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -9,6 +9,7 @@ from freehold.cli.desk import Desk
 from freehold.cli.verbs import noun, verb
 
 app: typer.Typer = noun("Status")
+WIDEST: Final = 100
 
 
 @verb(app, "status")
@@ -64,4 +65,4 @@ def _words(value: dict[str, Any]) -> str:
         ("journal", f"{value.get('journal', 0):,} entries"),
     ]
     said += [("warning", text) for text in value.get("warnings", [])]
-    return words.pairs(said)
+    return words.pairs(said, min(words.screen() or WIDEST, WIDEST))

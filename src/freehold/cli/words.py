@@ -1,35 +1,80 @@
 """How answers look: aligned columns, times, amounts, short ids. Pure text, so that it needs no library."""
 
+import os
+import sys
 import time
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-__all__ = ["ago", "amount", "clock", "cpu", "pairs", "plural", "table", "wrapped"]
+__all__ = ["ago", "amount", "clock", "cpu", "lines", "pairs", "plural", "screen", "table", "wrapped"]
+
+_NARROWEST: Final = 12
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> str:
-    """Return rows under their heads, columns aligned; ``empty`` where there are none."""
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str, room: int | None = None) -> str:
+    """Return rows under their heads, columns aligned; ``empty`` where there are none.
+
+    Where that is wider than ``room`` (the terminal; no end elsewhere), the longest cells are cut, at the ``…``.
+    """
     cells = [[str(cell) for cell in row] for row in rows]
     if not cells:
         return empty
     widths = [max(len(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
-    lines = ["  ".join(text.upper().ljust(width) for text, width in zip(head, widths, strict=True)).rstrip()]
-    lines += [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+    _fit(widths, [len(text) for text in head], screen() if room is None else room)
+    shown = ["  ".join(text.upper().ljust(width) for text, width in zip(head, widths, strict=True)).rstrip()]
+    shown += [
+        "  ".join(_cut(text, width).ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
-    return "\n".join(lines)
+    return "\n".join(shown)
 
 
-def pairs(rows: Iterable[tuple[str, object]]) -> str:
-    """Return names and values, one a line, values aligned; leaves out what is empty."""
+def _fit(widths: list[int], least: Sequence[int], room: int) -> None:
+    """Take from the widest columns what is too much, one place at a time, down to what their heads and ids need."""
+    while room and sum(widths) + 2 * (len(widths) - 1) > room:
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] <= max(_NARROWEST, least[widest]):
+            return
+        widths[widest] -= 1
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def screen() -> int:
+    """Return the columns of the terminal that is written to, 0 where it is none."""
+    if not sys.stdout.isatty():
+        return 0
+    return max(60, os.get_terminal_size(sys.stdout.fileno()).columns or 80)
+
+
+def pairs(rows: Iterable[tuple[str, object]], room: int = 0) -> str:
+    """Return names and values, one a line, values aligned; leaves out what is empty. ``room`` breaks the lines."""
     kept = [(name, str(value)) for name, value in rows if value not in (None, "", [], {})]
     width = max((len(name) for name, _ in kept), default=0)
-    lines = []
+    shown = []
     for name, value in kept:
-        first, *rest = value.splitlines() or [""]
-        lines.append(f"{name.ljust(width)}  {first}")
-        lines += [" " * (width + 2) + line for line in rest]
-    return "\n".join(lines)
+        first, *rest = _broken(value.splitlines() or [""], room - width - 2)
+        shown.append(f"{name.ljust(width)}  {first}")
+        shown += [" " * (width + 2) + line for line in rest]
+    return "\n".join(shown)
+
+
+def _broken(found: list[str], room: int) -> list[str]:
+    return [part for line in found for part in lines(line, "", room)]
+
+
+def lines(text: str, indent: str, room: int) -> list[str]:
+    """Return a line broken to ``room`` columns (0: not at all), what follows the first under ``indent``."""
+    if room <= 0:
+        return [text]
+    import textwrap
+
+    found = textwrap.wrap(
+        text, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return found or [""]
 
 
 def wrapped(text: str, indent: str = "") -> str:

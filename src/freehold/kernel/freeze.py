@@ -44,9 +44,11 @@ def check_scope(scope: str) -> str:
     kind, colon, name = scope.partition(":")
     if scope == ESTATE or (colon and kind in _KINDS and name and len(name) <= 200 and name.isprintable()):
         return scope
+    bare = name if colon else scope
+    shown = bare if bare.isascii() and bare.isprintable() and 0 < len(bare) <= 60 else "NAME"
     raise BadInput(
         f"{scope[:80]!a} cannot be frozen.",
-        remedy="Name `estate`, `agent:NAME`, `job:NAME` or `tool:NAME`.",
+        remedy=f"Name `estate`, `agent:{shown}`, `job:{shown}` or `tool:{shown}`.",
     )
 
 

@@ -366,9 +366,9 @@ class Registry:
     def _check_owner(self, agent: str, owner: str) -> None:
         found = self._all.get(owner)
         if not isinstance(found, Human):
-            raise _refused(
+            raise NotFound(
                 f"Agent {agent} needs a human owner, and there is no human named {owner!a}.",
-                f"Add the human first, or name one: `freehold agents add {agent} --owner NAME`.",
+                remedy=f"Add the human first, or name one: `freehold agents add {agent} --owner NAME`.",
             )
         if found.status != "active":
             raise _refused(

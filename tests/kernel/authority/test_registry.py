@@ -49,9 +49,9 @@ def test_every_change_moves_the_epoch() -> None:
 
 def test_an_agent_needs_an_active_human_owner() -> None:
     house = office()
-    with pytest.raises(Refused, match="there is no human named 'carla'"):
+    with pytest.raises(NotFound, match="there is no human named 'carla'"):
         house.registry.add_agent("clerk", "carla", by="anna")
-    with pytest.raises(Refused, match="no human named 'bookkeeper'"):
+    with pytest.raises(NotFound, match="no human named 'bookkeeper'"):
         house.registry.add_agent("clerk", "bookkeeper", by="anna")
     house.make(house.registry.retire("anna", by="berta"))
     with pytest.raises(Refused, match="anna is retired and cannot own agent clerk"):
