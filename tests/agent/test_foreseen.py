@@ -70,3 +70,45 @@ async def test_a_plan_with_a_call_that_cannot_be_paid_ends_before_it_begins_and_
     assert "cannot be followed to its end (node 'note0' asks a model)" in said
     assert "3,000 tokens is left" in said
     assert "Raise `budget.run` in jobs/assistant.md" in said
+
+
+BESIDE = [
+    NODES[0],
+    *(
+        {"id": name, "does": {"do": "write", "instruction": "One line.", "texts": [{"$from": "list"}]}}
+        for name in NAMES[1:]
+    ),
+]
+
+
+@pytest.mark.parametrize("tokens", [12_000, 10_000])
+async def test_writers_side_by_side_wait_for_each_other_where_the_budget_bears_them_one_after_the_other(
+    estate: ThrowawayEstate, tmp_path: Path, tokens: int
+) -> None:
+    plan = Reply(json.dumps({"nodes": BESIDE, "result": "note0"}), tokens=(900, 100))
+    with serve(Scripted([plan, Reply("A line.", tokens=(200, 5))], by="call")) as server:
+        job = assistant(way="plan", limits=limited(tokens), grades={Category.PLAN: Grade.ACT})
+        job = await hire(estate, server, job)
+        run = await estate.engine.start(job, {"papers": papers(tmp_path / "papers", a="yes")})
+        document = await estate.engine.wait(run)
+        calls = len(server.calls)
+    assert document.state == "done", ended(estate, run)
+    assert calls == 1 + len(NAMES[1:])
+    bill = estate.rooms.budget.bill(run, estate.rooms.ledger.now_us())
+    assert (bill.spent.tokens, bill.reserved.tokens) == (1_000 + 4 * 205, 0)
+
+
+async def test_a_writer_that_the_budget_does_not_bear_even_alone_does_not_wait_for_ever(
+    estate: ThrowawayEstate, tmp_path: Path
+) -> None:
+    plan = Reply(json.dumps({"nodes": BESIDE, "result": "note0"}), tokens=(900, 100))
+    with serve(Scripted([plan, Reply("A line.", tokens=(2_000, 5))], by="call")) as server:
+        job = assistant(way="plan", limits=limited(10_000), grades={Category.PLAN: Grade.ACT})
+        job = await hire(estate, server, job)
+        run = await estate.engine.start(job, {"papers": papers(tmp_path / "papers", a="yes")})
+        document = await estate.engine.wait(run)
+    bill = estate.rooms.budget.bill(run, estate.rooms.ledger.now_us())
+    assert document.ended_us > 0
+    assert "tokens is left" in ended(estate, run)
+    assert bill.spent.tokens == 1_000 + 2 * 2_005
+    assert bill.reserved.tokens == 0

@@ -12,7 +12,7 @@ Before an action is done again, the gate settles the attempt before (``charge_of
 is known). A limit that is absent does not bind: the job's reader sees to it that a job has some.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -25,6 +25,8 @@ from freehold.kernel.limits import DAY_US, NOTHING, Limit, amount_text, amounts,
 from freehold.store.interface import Cost, Document, Entry, Put
 
 BUDGET: Final = "budget"
+SHORT: Final = "refused.budget"
+"""The code of a refusal because too little is left of a limit."""
 SNAPSHOT_EVERY: Final = 10_000
 _RUN_FIELDS: Final = (
     "run", "job", "agent", "owner", "wall_us", "wall_where", "opened_us", "paused_us", "waited_us",
@@ -136,6 +138,17 @@ class Budget:
         self.rollback(hold)
         return True
 
+    def comes_back(self, accounts: Accounts, under_way: Container[str]) -> bool:
+        """Whether an action under way holds money or tokens of the run: what it does not use is given back.
+
+        A step, which holds CPU for as long as its actions take, is none of these, so none waits for itself.
+        """
+        return any(
+            hold.action in under_way and hold.accounts.run == accounts.run
+            for hold in self._books.holds.values()
+            if hold.cost.money_micro > 0 or hold.cost.tokens > 0
+        )
+
     def committed(self, hold: Hold) -> None:
         """INTENT is durable: the reservation stands until it is settled."""
         hold.committed = True
@@ -211,7 +224,7 @@ class Budget:
             f"The budget of {account.replace(':', ' ', 1)} is {amount} {words.period_text(limit.window)}; "
             f"{rest} is left and this can cost up to {most}.",
             remedy=f"Raise {limit.where or 'the limit'}{wait}.",
-            code="refused.budget",
+            code=SHORT,
         )
 
     # ---- runs and limits ---------------------------------------------------------------------------------

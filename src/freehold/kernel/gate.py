@@ -15,7 +15,7 @@ import msgspec
 from freehold.base import BadInput, Diverged, FreeholdError, Json, Refused, StoreFailed, action_id
 from freehold.kernel.asking import Asking
 from freehold.kernel.books import Hold
-from freehold.kernel.budget import charge_of
+from freehold.kernel.budget import SHORT, charge_of
 from freehold.kernel.change import Change
 from freehold.kernel.judge import NOTHING, Judge, enter, lost, record_of, remember, withheld
 from freehold.kernel.rooms import Rooms
@@ -79,7 +79,7 @@ class Gate:
             self._stopped = error
             raise
         finally:
-            scope.in_flight.discard(identifier)
+            scope.left(identifier)
 
     async def perform_many(self, asked: Sequence[Asked], done: Done) -> None:
         """Carry what was asked at the same time through the gate together, each judged for itself.
@@ -140,6 +140,10 @@ class Gate:
         except (BadInput, Refused) as error:
             for move in consume.undo:
                 move()
+            scope = request.scope
+            if error.code == SHORT and self._rooms.budget.comes_back(scope.accounts, scope.in_flight):
+                await scope.freed()  # another model call of the run gives back what it does not use
+                return await self._perform(request, identifier, effect)
             return await self._refuse(request, identifier, ready, error)
         record = await self._execute(request, judgement, effect, _Try(number, settled, epoch), hold)
         if record.status == "unknown" and request.tool.kind in NOT_REPEATED:

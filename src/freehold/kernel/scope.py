@@ -1,5 +1,6 @@
 """The words of the gate: the standing facts of one run, what is asked, and the record that comes back."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -37,7 +38,8 @@ class Scope:
     action may only choose a recipient or host that stands there. ``known`` maps action ids to what an
     earlier life of a step already did. ``policy_digest`` binds approvals to the policy that was pinned. ``origins`` is
     there where an agent chooses its actions itself: what strangers could have chosen is then asked for. ``told`` holds
-    the actions whose answers it was shown, each with the label of what strangers could have put there.
+    the actions whose answers it was shown, each with the label of what strangers could have put there. ``waiting`` are
+    those that the budget bears once another of the run is over.
     """
 
     run: str
@@ -57,6 +59,22 @@ class Scope:
     origins: Origins | None = None
     told: dict[str, Label | None] = field(default_factory=dict)
     who: str = ""
+    waiting: "list[asyncio.Future[None]]" = field(default_factory=list)
+
+    def left(self, action: str) -> None:
+        """Take note that an action is over; what waits for what it held may try again."""
+        self.in_flight.discard(action)
+        if self.waiting:
+            waiting, self.waiting = self.waiting, []
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
+
+    async def freed(self) -> None:
+        """Wait until an action that is under way is over."""
+        one: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(one)
+        await one
 
     def __post_init__(self) -> None:
         """Write down once who acts, in the form that every record of the run will say it in."""

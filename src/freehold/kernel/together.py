@@ -151,7 +151,7 @@ class Together:
         except FreeholdError as error:
             for one in begun:
                 rooms.budget.rollback(one.hold)
-                one.request.scope.in_flight.discard(one.judgement.ready.action)
+                one.request.scope.left(one.judgement.ready.action)
             if isinstance(error, StoreFailed):
                 self._way.stop(error)
                 for one in begun:
@@ -199,7 +199,7 @@ class Together:
             self._way.stop(error)
             raise
         finally:
-            one.request.scope.in_flight.discard(intent.action)
+            one.request.scope.left(intent.action)
             done(one.number, record)
 
     async def _close_together(self, quick: list[tuple[_Begun, Intent, Outcome]], done: Done) -> None:
@@ -217,14 +217,14 @@ class Together:
         except StoreFailed as error:
             self._way.stop(error)
             for one, intent, _ in quick:
-                one.request.scope.in_flight.discard(intent.action)
+                one.request.scope.left(intent.action)
                 done(one.number, None)
             raise
         for number, (one, intent, outcome) in enumerate(quick):
             if one.charge is not None:
                 rooms.budget.settle(one.hold, one.charge)
             remember(one.request, one.judgement, intent, first + number, outcome.status)
-            one.request.scope.in_flight.discard(intent.action)
+            one.request.scope.left(intent.action)
             record = record_of(one.request, intent, outcome, first + number, one.charge)
             done(one.number, _refused_late(one, record))
 
