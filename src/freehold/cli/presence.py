@@ -69,10 +69,16 @@ def ask_held(desk: Desk, human: str, statement: people.Statement) -> dict[str, A
 
 
 def hold(desk: Desk, key: people.SigningKey, minutes: int) -> None:
-    """Keep an opened key for this terminal, for ``minutes``; nothing where there is no terminal."""
+    """Keep an opened key for this terminal, for ``minutes``; nothing where there is no terminal.
+
+    The socket is there before this returns: a command that comes while the holder still starts waits for it.
+    """
     place = place_of(os.getpid())
     path = _socket(desk.estate.keys, key.human, place)
     if path is None or not place.at_terminal or minutes <= 0:
+        return
+    listener = _listen(path)
+    if listener is None:
         return
     reading, writing = os.pipe()
     told = {
@@ -89,16 +95,35 @@ def hold(desk: Desk, key: people.SigningKey, minutes: int) -> None:
         "freehold.cli.presence",
         msgspec.json.encode(told).decode(),
         str(reading),
+        str(listener.fileno()),
     ]
     process = subprocess.Popen(
-        command, pass_fds=[reading], start_new_session=True,
+        command, pass_fds=[reading, listener.fileno()], start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     process.returncode = 0  # it lives on by itself; nobody here waits for it
     os.close(reading)
+    listener.close()
     with contextlib.suppress(OSError):
         os.write(writing, key.raw())
     os.close(writing)
+
+
+def _listen(path: Path) -> socket.socket | None:
+    """Return a socket of this user's alone that listens at ``path``; None where none can be made."""
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        path.unlink(missing_ok=True)
+        with short_path(path) as name:
+            listener.bind(name)
+        listener.listen(4)
+    except OSError:
+        listener.close()
+        return None
+    finally:
+        os.umask(before)
+    return listener
 
 
 def let_go(desk: Desk, human: str) -> int:
@@ -116,7 +141,8 @@ def _socket(keys: Path, human: str, place: Place) -> Path | None:
 class _Holder:
     """The process that holds the key."""
 
-    def __init__(self, told: dict[str, Any], raw: bytes) -> None:
+    def __init__(self, told: dict[str, Any], raw: bytes, listener: socket.socket) -> None:
+        self._listener = listener
         self._path = Path(told["path"])
         self._session = int(told["session"])
         self._tty = int(told["tty"])
@@ -125,13 +151,7 @@ class _Holder:
 
     def serve(self) -> None:
         """Sign for this terminal until its time is over, its session has ended, or the socket is taken away."""
-        self._path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX) as listener:
-            before = os.umask(0o177)
-            with short_path(self._path) as name:
-                listener.bind(name)
-            os.umask(before)
-            listener.listen(4)
+        with self._listener as listener:
             while time.monotonic() < self._until_s and self._path.exists() and place_of(self._session).tty:
                 if select.select([listener], [], [], 0.5)[0]:
                     connection, _ = listener.accept()
@@ -155,12 +175,13 @@ class _Holder:
 
 
 def main() -> None:
-    """Become the holder; the arguments are what to hold for whom, and a pipe that the key comes from."""
+    """Become the holder; the arguments are what to hold for whom, a pipe that the key comes from, and the socket."""
     child.close_to_others()
     child.set_name("freehold-key")
     with open(int(sys.argv[2]), "rb") as pipe:
         raw = pipe.read(32)
-    _Holder(msgspec.json.decode(sys.argv[1]), raw).serve()
+    listener = socket.socket(fileno=int(sys.argv[3]))
+    _Holder(msgspec.json.decode(sys.argv[1]), raw, listener).serve()
 
 
 if __name__ == "__main__":
