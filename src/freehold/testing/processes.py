@@ -6,13 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+GUARD_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.005
 _OPEN: Final = ("01", "08")
 """Established, and closed by the other side alone (the kernel's tcp_states.h)."""
 
 
-async def until(holds: Callable[[], bool], limit_s: float = 10.0) -> None:
-    """Wait until something that another process does has come about; raises TimeoutError."""
+async def until(holds: Callable[[], bool], limit_s: float = GUARD_S) -> None:
+    """Wait until something that another process does has come about; raises TimeoutError.
+
+    The limit only keeps a mistake from waiting for ever: a process that starts on a busy machine takes its time.
+    """
     loop = asyncio.get_running_loop()
     seen = loop.create_future()
 
