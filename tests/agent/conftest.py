@@ -12,6 +12,7 @@ from freehold.kernel.grades import Category, Grade
 from freehold.kernel.rights import Right, right
 from freehold.runtime.house import Pack
 from freehold.runtime.job import Job, Limits, Source
+from freehold.testing import nursery
 from freehold.testing.brains import Brain
 from freehold.testing.estates import OWNER, ThrowawayEstate, synthetic_job
 from freehold.testing.models import ModelServer
@@ -26,6 +27,7 @@ async def estate(tmp_path: Path) -> AsyncIterator[ThrowawayEstate]:
     """An open estate in a folder of its own."""
     (tmp_path / "estate").mkdir()
     made = ThrowawayEstate(tmp_path / "estate", packs={"assistant": ASSISTANT})
+    made.starts = nursery.start
     await made.open()
     yield made
     await made.close()

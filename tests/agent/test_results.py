@@ -8,6 +8,7 @@ import pytest
 
 from freehold.runtime.house import Pack
 from freehold.store.interface import EntryKind
+from freehold.testing import nursery
 from freehold.testing.brains import Reply, Says, Scripted, Seen
 from freehold.testing.estates import ThrowawayEstate
 from tests.agent.conftest import ASSISTANT, assistant, hire, papers, serve
@@ -24,6 +25,7 @@ async def estate(tmp_path: Path) -> AsyncIterator[ThrowawayEstate]:
     """An open estate with the pack whose result has a type."""
     (tmp_path / "estate").mkdir()
     made = ThrowawayEstate(tmp_path / "estate", packs={"assistant": ASSISTANT, "typed": TYPED})
+    made.starts = nursery.start
     await made.open()
     yield made
     await made.close()

@@ -19,6 +19,7 @@ from freehold.runtime.servers import Class, Server, Servers
 from freehold.runtime.speakers import Speakers
 from freehold.runtime.walls import Walls
 from freehold.store.interface import EntryKind
+from freehold.testing import nursery
 from freehold.testing.estates import OWNER, ThrowawayEstate, reach, synthetic_job
 from freehold.testing.processes import until
 from freehold.wire.tools import Offer, offer_digest
@@ -32,6 +33,7 @@ class Elsewhere:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self.estate = ThrowawayEstate(folder)
+        self.estate.starts = nursery.start
         self.estate.kits = self._kits
         self.servers = Servers()
         self.speakers: Speakers

@@ -10,6 +10,7 @@ from freehold.gateway import Model, read_model
 from freehold.kernel.rights import right
 from freehold.runtime.engine import RunDocument
 from freehold.runtime.job import Job, Limits
+from freehold.testing import nursery
 from freehold.testing.estates import ThrowawayEstate, synthetic_job
 
 HELLO: Mapping[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
@@ -21,6 +22,7 @@ async def estate(tmp_path: Path) -> AsyncIterator[ThrowawayEstate]:
     """An open estate in a folder of its own."""
     (tmp_path / "estate").mkdir()
     made = ThrowawayEstate(tmp_path / "estate")
+    made.starts = nursery.start
     await made.open()
     yield made
     await made.close()

@@ -13,6 +13,7 @@ from freehold.runtime.engine import RunDocument
 from freehold.runtime.house import Pack
 from freehold.runtime.job import Job, Limits, Source
 from freehold.store.interface import EntryKind
+from freehold.testing import nursery
 from freehold.testing.estates import ThrowawayEstate, synthetic_job
 
 PACKS = {"runtime": Pack("runtime", "runtime_pack:pack", (str(Path(__file__).parent / "packs"),))}
@@ -26,6 +27,7 @@ async def estate(tmp_path: Path) -> AsyncIterator[ThrowawayEstate]:
     folder = tmp_path / "estate"
     folder.mkdir()
     made = ThrowawayEstate(folder, packs=PACKS)
+    made.starts = nursery.start
     await made.open()
     yield made
     await made.close()

@@ -12,6 +12,7 @@ from freehold.kernel.rights import Right
 from freehold.runtime.job import Job, Source
 from freehold.runtime.records import Records
 from freehold.store.interface import EntryKind
+from freehold.testing import nursery
 from freehold.testing.estates import ThrowawayEstate, synthetic_job
 
 ACT = dict.fromkeys(Category, Grade.ACT)
@@ -88,6 +89,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     folder = tmp_path / "estate"
     folder.mkdir()
     estate = ThrowawayEstate(folder)
+    estate.starts = nursery.start
     await estate.open()
     yield Desk(estate)
     await estate.close()

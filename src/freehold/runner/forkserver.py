@@ -1,12 +1,14 @@
 """The fork server: makes a runner behind the walls of its profile whenever the daemon asks.
 
-Started by ``freehold.runtime.pool`` as ``python -m freehold.runner.forkserver FD PARENT PROFILE``. It is the
+Started by ``freehold.runtime.pool`` as ``python -m freehold.runner.forkserver FD PARENT PROFILE [MODULE]``. It is the
 parent of every runner: it reaps them, reports what they used, and kills them with all that they started, because
 only a parent knows that a pid is still the one it forked. When the daemon is gone it kills all and ends. With
-namespaces a runner is an interpreter of its own; below that it is a fork of this one, which has loaded the SDK.
+namespaces a runner is an interpreter of its own; below that it is a fork of this one, which has loaded the SDK,
+and MODULE of it where its runners want that.
 """
 
 import contextlib
+import importlib
 import os
 import resource
 import select
@@ -21,6 +23,7 @@ from types import FrameType, MappingProxyType
 from typing import Final, NoReturn
 
 from freehold.base import FreeholdError
+from freehold.runner.loading import loading
 from freehold.sandbox import Cell, Level, Sandbox, environment_inside, read_profile
 from freehold.wire import child
 from freehold.wire import messages as m
@@ -252,15 +255,18 @@ def _children() -> list[int]:
         return []
 
 
-def _forked_server() -> Serve:
-    """Return what a fork of this process serves with; loading it here is what makes a fork cheap."""
-    from freehold.runner.main import serve
+def _forked_server(module: str) -> Serve:
+    """Return what a fork of this process serves with; loading it here, and ``module``, is what makes a fork cheap."""
+    with loading():
+        from freehold.runner.main import serve
 
+        if module:
+            importlib.import_module(module)
     return serve
 
 
 def main() -> None:
-    """Become the fork server; the arguments are the socket's descriptor, the daemon's pid, and the profile."""
+    """Become the fork server; the arguments are its socket, the daemon's pid, the profile, a module."""
     descriptor, parent, profile = int(sys.argv[1]), int(sys.argv[2]), read_profile(sys.argv[3])
     child.die_with_parent(parent, signal.SIGTERM)
     child.adopt_orphans()
@@ -274,7 +280,8 @@ def main() -> None:
         sandbox.open()
     except FreeholdError as error:
         sys.exit(f"{error} {error.remedy}")
-    serve = None if profile.level is Level.NAMESPACES else _forked_server()
+    module = "".join(sys.argv[4:])
+    serve = None if profile.level is Level.NAMESPACES else _forked_server(module)
     child.settle_memory()
     Forkserver(socket.socket(fileno=descriptor), sandbox, serve).run()
 

@@ -21,6 +21,7 @@ import msgspec
 
 from freehold.base import BadInput, FreeholdError, ProtocolError, Unavailable
 from freehold.runner.cpu import CpuShares
+from freehold.runner.loading import loading
 from freehold.runner.output import LogStream
 from freehold.sdk.context import Context
 from freehold.sdk.errors import StepFailed
@@ -140,7 +141,9 @@ class Runner:
             _link(load.sources)
             sys.path[:0] = load.search_path
             module, _, attribute = load.entry.partition(":")
-            self._pack = find_pack(importlib.import_module(module), attribute or "pack", load.entry)
+            with loading():
+                loaded = importlib.import_module(module)
+            self._pack = find_pack(loaded, attribute or "pack", load.entry)
         except (Exception, SystemExit) as error:
             self._report(error)
             self.channel.send(m.Loaded(error=_sendable(one_sentence(error, f"Loading '{load.pack}'"))))

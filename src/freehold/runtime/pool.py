@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from freehold.base import FreeholdError, ProtocolError, Unavailable
-from freehold.runtime.processes import start
+from freehold.runtime.processes import Process, Starts, start
 from freehold.sandbox import Level, Profile
 from freehold.wire import child, frames
 from freehold.wire import messages as m
@@ -28,6 +28,7 @@ from freehold.wire.channel import Channel
 _FROM_RUNNER: Final = m.decoder(m.FromRunner)
 _FROM_FORKSERVER: Final = m.decoder(m.FromForkserver)
 _MODULE: Final = "freehold.runner.forkserver"
+_THINKING: Final = "freehold.sdk.agent"
 _FORKS_PER_MESSAGE: Final = 64
 _REFILL_DELAY_S: Final = 0.01
 _LOOK_AGAIN_S: Final = 0.01
@@ -164,7 +165,7 @@ class RunnerHandle:
 class _Server:
     """One fork server process and the channel to it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", channel: Channel) -> None:
+    def __init__(self, process: Process, channel: Channel) -> None:
         self.process = process
         self.channel = channel
         self.gone = False
@@ -173,7 +174,9 @@ class _Server:
 class RunnerPool:
     """Hands out runners of one profile; ``spare`` of them are kept warm while there is work.
 
-    Where all of them are for one pack that does not change, ``loads`` has them load it while they wait.
+    Where all of them are for one pack that does not change, ``loads`` has them load it while they wait. ``thinking``
+    says that their packs think: where a runner is a fork, it has what they think with then. ``starts`` starts the fork
+    server.
     """
 
     def __init__(
@@ -184,9 +187,13 @@ class RunnerPool:
         idle_s: float = 60.0,
         log: Path | None = None,
         loads: m.Load | None = None,
+        thinking: bool = False,
+        starts: Starts = start,
     ) -> None:
         self.profile = profile or Profile()
         self._loads = loads
+        self._starts = starts
+        self._beforehand = (_THINKING,) if thinking else ()
         self._spare = spare
         self._idle_s = idle_s
         self._log = log
@@ -325,8 +332,8 @@ class RunnerPool:
                 Path(self.profile.rooms).mkdir(mode=0o711, parents=True, exist_ok=True)
                 os.chmod(self.profile.rooms, 0o711)
             with theirs:
-                words = (str(theirs.fileno()), str(os.getpid()), self.profile.text())
-                process = start(
+                words = (str(theirs.fileno()), str(os.getpid()), self.profile.text(), *self._beforehand)
+                process = self._starts(
                     child.command(_MODULE, *words), [theirs.fileno()], self._log, {"PYTHONHASHSEED": "0"}
                 )
         except OSError as error:
@@ -399,7 +406,7 @@ class RunnerPool:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self.unload)
 
 
-def _reap(process: "subprocess.Popen[bytes]") -> None:
+def _reap(process: Process) -> None:
     try:
         process.wait(timeout=2.0)
     except subprocess.TimeoutExpired:

@@ -102,7 +102,7 @@ class Pools:
             profile = Profile(level, folders, rooms, self._hidden, self._limits)
             loads = None if folders else load_message(pack)
             spare = min(self._spare, 1) if mounts else self._spare
-            pool = RunnerPool(profile, spare=spare, log=self._log, loads=loads)
+            pool = RunnerPool(profile, spare=spare, log=self._log, loads=loads, thinking=pack.thinks)
             self._pools[key] = pool
         return pool
 

@@ -5,8 +5,36 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from freehold.wire import child
+
+
+class Process(Protocol):
+    """What was started: as much of a ``subprocess.Popen`` as its parent needs."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended; raises subprocess.TimeoutExpired."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+
+class Starts(Protocol):
+    """What starts a process as ``start`` does."""
+
+    def __call__(
+        self,
+        command: Sequence[str],
+        passed: Sequence[int],
+        log: Path | None,
+        known: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Start it; raises OSError."""
 
 
 def start(

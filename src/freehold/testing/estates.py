@@ -34,6 +34,7 @@ from freehold.runtime.models import ModelKit
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.pins import Pins
 from freehold.runtime.pool import RunnerPool
+from freehold.runtime.processes import Starts, start
 from freehold.runtime.records import Records
 from freehold.runtime.session import Handle
 from freehold.runtime.toolbox import Toolbox
@@ -59,8 +60,8 @@ class ThrowawayEstate:
     """One estate in ``folder``; ``open`` it in a running loop, ``close`` it at the end.
 
     ``most_live`` bounds its live runs; ``loads`` names the pack that warm runners have loaded, where all its jobs are
-    that pack's, ``takes`` where runners come from instead of its own pool, ``bound`` what uses secrets. They count when
-    set before ``open``.
+    that pack's, ``takes`` where runners come from instead of its own pool, ``starts`` what starts its fork servers,
+    ``bound`` what uses secrets. They count when set before ``open``.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class ThrowawayEstate:
         self.level = Level.NONE
         self.loads = ""
         self.takes: TakeRunner | None = None
+        self.starts: Starts = start
         self.kits: Callable[[ThrowawayEstate], Sequence[Kit | LiveKit]] = lambda estate: ()
         self.bound: Callable[[Rooms], Bound] | None = None
         self._clock = clock or SystemClock()
@@ -138,7 +140,10 @@ class ThrowawayEstate:
         folder, rooms = self.place.folder, self.rooms
         loads = load_message(self._packs[self.loads]) if self.loads else None
         self._mounting: dict[tuple[str, ...], RunnerPool] = {}
-        self.pool = RunnerPool(self._profile(), spare=self._spare, loads=loads)
+        thinking = any(pack.thinks for pack in self._packs.values())
+        self.pool = RunnerPool(
+            self._profile(), spare=self._spare, loads=loads, thinking=thinking, starts=self.starts
+        )
         self.couriers = Couriers(walls=Walls(tries=reach))
         pins = Pins(rooms)
         self.outbox = Outbox(rooms, folder / "outbox")
@@ -171,7 +176,7 @@ class ThrowawayEstate:
             profile = self._profile()
             rooms = f"{profile.rooms}-{len(self._mounting)}"
             profile = replace(profile, mounts=(*profile.mounts, *mounts), rooms=rooms)
-            pool = self._mounting[mounts] = RunnerPool(profile, spare=0)
+            pool = self._mounting[mounts] = RunnerPool(profile, spare=0, starts=self.starts)
         return await pool.take()
 
     async def _walls(self, job: Job) -> Level:
