@@ -8,10 +8,13 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from freehold.runtime.forward import Forward
 from freehold.runtime.servers import Server
@@ -19,15 +22,18 @@ from freehold.runtime.speakers import Call, Speakers
 from freehold.runtime.walls import Walls
 from freehold.testing.estates import OWNER, ThrowawayEstate
 from freehold.wire.tools import Errand, pin
+from tests.external.stated import CLIENT, compared, summed
 
+PROGRAM = Path("node_modules", "@modelcontextprotocol", "conformance", "dist", "index.js")
 SCENARIOS = {
     "initialize": "",
     "tools_call": '{"a": 5, "b": 3}',
     "elicitation-sep1034-client-defaults": "{}",
     "sse-retry": "{}",
 }
+OAUTH = "auth/"
 NOT_RUN = (
-    "22 scenarios of OAuth in a browser are not run: keys are bound by people, not fetched by the client."
+    "{} scenarios of OAuth in a browser are not run: keys are bound by people, not fetched by the client."
 )
 
 
@@ -58,9 +64,9 @@ async def client(scenario: str, url: str) -> None:
         await estate.close()
 
 
-def check(package: Path, node: str, scenario: str) -> tuple[int, int, list[str]]:
-    """Run one scenario; returns checks that passed, checks that failed, and the names of those."""
-    program = package / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+def check(package: Path, node: str, scenario: str) -> tuple[int, int]:
+    """Run one scenario; returns how many checks passed and failed."""
+    program = package / PROGRAM
     command = f"{sys.executable} {Path(__file__).resolve()} --client {scenario}"
     with tempfile.TemporaryDirectory(prefix="freehold-") as out:
         words = [node, str(program), "client", "--command", command, "--scenario", scenario, "-o", out]
@@ -69,12 +75,20 @@ def check(package: Path, node: str, scenario: str) -> tuple[int, int, list[str]]
         if not found:
             raise SystemExit(f"{scenario} made no checks:\n{said.stdout}\n{said.stderr}")
         checks = json.loads(found[-1].read_text())
-    failed = [one["id"] for one in checks if one["status"] in ("FAILURE", "WARNING")]
-    return sum(one["status"] == "SUCCESS" for one in checks), len(failed), failed
+    failed = sum(one["status"] in ("FAILURE", "WARNING") for one in checks)
+    return sum(one["status"] == "SUCCESS" for one in checks), failed
+
+
+def unknown(program: Path, node: str) -> tuple[int, list[str]]:
+    """Return how many scenarios for clients are about OAuth, and those that are neither run nor about that."""
+    said = subprocess.run([node, str(program), "list"], capture_output=True, text=True, check=True).stdout
+    names = re.findall(r"^ *- (\S+)", said.partition("Client scenarios")[2], flags=re.MULTILINE)
+    left = [name for name in names if not name.startswith(OAUTH)]
+    return len(names) - len(left), sorted(set(left) ^ set(SCENARIOS))
 
 
 def main() -> None:
-    """Print the score of each scenario."""
+    """Print the score of each scenario, and why one does not pass; ends with an error where a reason is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--package", type=Path, default=Path("~/.cache/freehold-conformance").expanduser())
     parser.add_argument("--node", default="node")
@@ -84,15 +98,18 @@ def main() -> None:
     if given.client:
         asyncio.run(client(*given.client))
         return
-    total: dict[str, int] = {"passed": 0, "failed": 0}
-    for scenario in SCENARIOS:
-        passed, failed, names = check(given.package.resolve(), given.node, scenario)
-        total["passed"] += passed
-        total["failed"] += failed
-        print(f"{scenario:<40} {passed:>3} passed {failed:>3} failed  {', '.join(names)}")
-    print(f"{'all':<40} {total['passed']:>3} passed {total['failed']:>3} failed\n{NOT_RUN}")
+    package = given.package.resolve()
+    found = {scenario: check(package, given.node, scenario) for scenario in SCENARIOS}
+    lines, wrong = compared(found, CLIENT)
+    oauth, others = unknown(package / PROGRAM, given.node)
+    wrong += [f"{name} is in the suite or in this program, not in both" for name in others]
+    passed, failed = summed(found)
+    lines.append(f"{'all':<38} {passed:>3} passed {failed:>3} failed")
+    print("\n".join([*lines, NOT_RUN.format(oauth)]))
     if given.json:
-        given.json.write_text(json.dumps({f"checks_{name}": count for name, count in total.items()}))
+        given.json.write_text(json.dumps({"checks_passed": passed, "checks_failed": failed}))
+    if wrong:
+        raise SystemExit("The table of reasons is wrong:\n" + "\n".join(wrong))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The conformance tests of MCP's own project, run against the way in for agents. It prints a score; no test runs it.
+"""The conformance tests of MCP's own project, run against the way in for agents. It prints a score, and why
+what fails does; no test runs it.
 
 ``python -m tests.external.conformance PACKAGE NODE``: PACKAGE is where the npm registry's
 `@modelcontextprotocol/conformance@0.1.16` lies, NODE a Node 22 or later. It knows no tokens, so what it sends passes a
@@ -13,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.external.conftest import Owner
+from tests.external.stated import SERVER, compared, summed
 
 PROGRAM = Path("node_modules", "@modelcontextprotocol", "conformance", "dist", "index.js")
 
@@ -70,8 +72,8 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         pass
 
 
-async def score(owner: Owner, package: Path, node: str, out: Path) -> dict[str, Counter[str]]:
-    """Run the active suite; returns for each scenario how many of its checks went how."""
+async def score(owner: Owner, package: Path, node: str, out: Path) -> dict[str, tuple[int, int]]:
+    """Run the active suite; returns for each scenario how many of its checks passed and failed."""
     relay = Relay(owner)
     server = await relay.start()
     words = [
@@ -89,15 +91,12 @@ async def score(owner: Owner, package: Path, node: str, out: Path) -> dict[str, 
         await running.wait()
     server.close()
     await relay.stop()
-    found: dict[str, Counter[str]] = {}
+    found: dict[str, tuple[int, int]] = {}
     for path in sorted(out.rglob("checks.json")):
         checks = json.loads(path.read_text())
         scenario = path.parent.name.partition("-20")[0].removeprefix("server-")
-        found[scenario] = Counter(str(check["status"]) for check in checks)
-        for check in checks:
-            if check["status"] != "INFO":
-                why = str(check.get("errorMessage", ""))[:120]
-                print(f"{check['status']:<8} {scenario}: {check['id']} {why}".rstrip())
+        counts = Counter(str(check["status"]) for check in checks)
+        found[scenario] = (counts["SUCCESS"], counts["FAILURE"] + counts["WARNING"])
     return found
 
 
@@ -109,9 +108,11 @@ def _main(arguments: list[str]) -> None:
             found = asyncio.run(score(owner, Path(arguments[0]), arguments[1], Path(place) / "out"))
         finally:
             owner.types("down")
-    passed = sum(counts["SUCCESS"] for counts in found.values())
-    failed = sum(counts["FAILURE"] + counts["WARNING"] for counts in found.values())
-    print(f"{len(found)} scenarios: {passed} checks passed, {failed} failed")
+    lines, wrong = compared(found, SERVER)
+    passed, failed = summed(found)
+    print("\n".join([*lines, f"{len(found)} scenarios: {passed} checks passed, {failed} failed"]))
+    if wrong:
+        raise SystemExit("The table of reasons is wrong:\n" + "\n".join(wrong))
 
 
 if __name__ == "__main__":
