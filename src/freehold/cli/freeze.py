@@ -25,6 +25,7 @@ def freeze(
         lambda value: (
             f"Frozen: {value['scope']} ({value['why']}). "
             + f"Let it go on with: freehold thaw {value['scope']}"
+            + ("\nNo tool has this name now; it stops one that comes." if value["unknown"] else "")
         ),
     )
 

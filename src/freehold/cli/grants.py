@@ -10,6 +10,7 @@ from freehold.cli import words
 from freehold.cli.desk import Desk
 from freehold.cli.signing import AsOption, sign
 from freehold.cli.verbs import bare, noun, verb
+from freehold.control.resolve import resolve
 
 app: typer.Typer = noun("Approvals given beforehand: scoped by fields, counted, and with an end.")
 
@@ -97,11 +98,7 @@ def revoke(
     who: AsOption = None,
 ) -> None:
     """End a grant; signed by you."""
-    found = [g["id"] for g in desk.call("grants.list") if g["id"].startswith(name) or g["id"].endswith(name)]
-    if len(found) != 1:
-        raise BadInput(
-            f"{name!r} fits {words.plural(len(found), 'grant')}.", remedy="List them: freehold grants"
-        )
-    signed = sign(desk, who, "grant.revoke", found[0])
-    value = desk.call("grants.revoke", {"name": found[0], "signed": signed})
+    found = resolve(name, [g["id"] for g in desk.call("grants.list")], "grant", "freehold grants")
+    signed = sign(desk, who, "grant.revoke", found)
+    value = desk.call("grants.revoke", {"name": found, "signed": signed})
     desk.show(value, lambda g: f"Revoked {short(g['id'])}.")

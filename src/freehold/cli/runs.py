@@ -57,7 +57,7 @@ def list_runs(
     desk: Desk,
     job: Annotated[str, typer.Option(help="Only runs of this job.")] = "",
     state: Annotated[str, typer.Option(help="Only runs in this state.")] = "",
-    limit: Annotated[int, typer.Option(help="How many of the newest.")] = 30,
+    limit: Annotated[int, typer.Option(help="How many of the newest.", min=1)] = 30,
 ) -> None:
     """List the newest runs."""
     desk.show(
@@ -68,7 +68,7 @@ def list_runs(
                 (short(r["id"]), r["job"], r["agent"], r["state"], words.clock(r["started_us"]), _took(r))
                 for r in runs
             ],
-            "No runs yet. Start one: freehold run JOB",
+            "No run fits that." if job or state else "No runs yet. Start one: freehold run JOB",
         ),
     )
 

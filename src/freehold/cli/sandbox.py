@@ -1,5 +1,6 @@
 """`freehold sandbox`: what this machine puts around runners, tried now; and a look from inside. Needs no estate."""
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -37,6 +38,10 @@ def run(
         raise BadInput(
             "This machine reaches no level, so nothing would be around the program.",
             remedy="See why: freehold sandbox; or run it so by name: --level none",
+        )
+    if shutil.which(command[0]) is None:
+        raise BadInput(
+            f"There is no program {command[0][:80]!r}.", remedy="Install it, or name its full path."
         )
     with tempfile.TemporaryDirectory(prefix="freehold-") as folder:
         rooms = Path(folder, "rooms")

@@ -85,6 +85,8 @@ def add(
         "zone": _one_of(zone, _ZONES, "--zone"), "data": _one_of(data, _CLASSES, "--data"), "timeout_s": 60,
     }  # fmt: skip
     signed = sign(desk, who, "rules.change", name, content={"verb": "tools.add", "server": server})
+    if desk.interactive:
+        desk.say("Asks it what it offers; that takes a minute at most.")
     value = desk.call("tools.add", {"server": server, "signed": signed})
     desk.show(
         value, lambda v: f"{v['pages']}\n\nNone of it is used yet. Approve it: freehold tools review {name}"

@@ -221,9 +221,10 @@ class Models:
         model = self.find(name)
         jobs = used_by(name)
         if jobs and not force:
+            them = "that job" if len(jobs) == 1 else "them"
             raise Refused(
                 f"The model {name} is named by {', '.join(jobs[:5])}.",
-                remedy=f"Change them, or take it away all the same: freehold models remove {name} --force",
+                remedy=f"Change {them}, or take it away all the same: freehold models remove {name} --force",
                 code="refused.in-use",
             )
 

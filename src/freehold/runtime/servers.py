@@ -209,6 +209,9 @@ def check_server(server: Server) -> None:
         wrong = f"The tool server {server.name} needs either a command or a URL"
     elif server.command and not server.command[0].startswith("/"):
         wrong = f"The program {server.command[0][:80]!a} has no full path"
+    elif server.url and not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", server.url):
+        wrong = f"{server.url[:80]!a} is not the address of a tool server"
+        remedy = "Write it like https://api.example.com/mcp, without a name or password in it."
     elif server.url and server.reads:
         wrong = "A server that is reached by a URL reads nothing here"
     elif not 1 <= server.timeout_s <= 600:

@@ -85,9 +85,7 @@ class Speakers:
         await self.forget(server.name, "")
         delivered, data = await self.carry(Call(server, t.Errand("list", server.url)))
         if delivered.status != "done":
-            raise Unavailable(
-                delivered.message or "The tool server did not answer.", remedy="Mend the server."
-            )
+            raise Unavailable(delivered.message or "The tool server did not answer.", remedy=_remedy(server))
         return read_offer(data)
 
     async def carry(self, call: Call) -> tuple[m.Delivered, bytes]:
@@ -343,3 +341,9 @@ def read_offer(data: bytes) -> t.Offer:
 
 def _nothing(courier: CourierProcess) -> None:
     """A courier that ends is found so at the next call."""
+
+
+def _remedy(server: Server) -> str:
+    if server.url:
+        return f"See whether it runs, and whether it answers at {server.url}."
+    return f"See what it says when you run it yourself: {' '.join(server.command)[:200]}"

@@ -17,6 +17,7 @@ from freehold.kernel.people import Signed
 from freehold.kernel.tools import Role
 from freehold.runtime.conversation import Conversations
 from freehold.runtime.edits import digest_of_edit
+from freehold.runtime.functions import OWN
 from freehold.store.interface import Put
 
 MAX_EVIDENCE_BYTES: Final = 32 << 20
@@ -27,6 +28,7 @@ CONTROL: Final = {
 }
 """The fields that choose whom a tool hits; a grant must say something of each."""
 _CHUNK: Final = 500_000
+_TOOLS: Final = "Name one that a job's rights name, such as mail.send; those of tool servers: freehold tools"
 
 
 class _Decide(msgspec.Struct, forbid_unknown_fields=True):
@@ -187,7 +189,10 @@ class CardVerbs:
 
     async def _add_grant(self, call: Call) -> dict[str, Any]:
         args = call.read(_AddGrant)
-        control = CONTROL.get(args.scope.tool, ())
+        tool = args.scope.tool
+        if tool not in self._desk.house.tools.names and not tool.startswith(OWN):
+            raise NotFound(f"There is no tool {tool[:80]!r}, so nothing was granted.", remedy=_TOOLS)
+        control = CONTROL.get(tool, ())
         change = self._rooms.grants.add(args.signed, args.scope, self._desk.now_us(), control)
         return self._grant_view(await self._desk.commit(change))
 

@@ -1,7 +1,7 @@
 """Verbs on people, agents, their rights, settings and the brake. Every change but freezing is signed."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -13,6 +13,10 @@ from freehold.kernel.principals import Human
 from freehold.kernel.rights import parse_right
 from freehold.kernel.rights import right as make_right
 from freehold.kernel.settings import written
+from freehold.runtime.functions import OWN
+
+_STEPS: Final = frozenset({"step.run", "plan.fix", "source.mount", "tool.call"})
+"""What passes the gate under a name that no tool of a plan has."""
 
 
 class _NewAgent(Signable):
@@ -268,7 +272,12 @@ class PeopleVerbs:
             args.scope, args.why, by=f"user {call.peer.uid} at the local socket", at_us=self._desk.now_us()
         )
         frozen = await self._desk.commit(change)
-        return dict(msgspec.to_builtins(frozen))
+        kind, _, name = args.scope.partition(":")
+        tools = self._desk.house.tools.names | _STEPS
+        return {
+            **msgspec.to_builtins(frozen),
+            "unknown": kind == "tool" and name not in tools and not name.startswith(OWN),
+        }
 
     def _check_there(self, scope: str) -> None:
         """Raise BadInput for an agent or a job that there is not, so that nobody takes a slip for a brake."""
