@@ -7,14 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PARTS = $(wildcard src tests bench)
 BENCHES = $(filter-out bench/_%,$(wildcard bench/*.py))
 DATA ?=
-JOBS ?= $(shell expr $$(nproc) + 1)
+JOBS ?= $(shell expr $$(nproc) + 2)
 ARGS ?=
 
 .PHONY: help demo test crash lint style types bench locks clean
 
 help:
 	@echo "make demo    show one real job through the gate, in a throw-away estate"
-	@echo "make test    lint, and every test but the long ones; JOBS=N at a time, else one more than there are cores"
+	@echo "make test    lint, and every test but the long ones; JOBS=N at a time, else two more than there are cores"
 	@echo "make crash   the whole crash suite, kills at random included (minutes)"
 	@echo "make lint    ruff, mypy and the contracts of the layers"
 	@echo "make bench   the benchmarks; DATA=FOLDER names the data that some of them read"

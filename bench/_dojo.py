@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import yaml
+
+from bench._clientless import leave_out_clients
+
+leave_out_clients()
+
 from agentdojo.base_tasks import BaseInjectionTask, BaseUserTask
 from agentdojo.functions_runtime import FunctionCall, FunctionsRuntime
 from agentdojo.task_suite.load_suites import get_suites

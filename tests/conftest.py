@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import postgres
 from tests.needs import LEFT_OUT
@@ -21,6 +22,9 @@ LONG = ("crash", "external", "agent", "conversation", "demo")
 def pytest_configure() -> None:
     """Take an interrupt as a terminal sends it, for the programs that tests start, wherever this one was started."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How fast examples are drawn and tried says how busy the machine is, and nothing about what they show.
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
