@@ -85,6 +85,36 @@ async def test_what_may_be_repeated_is_done_again_under_the_same_id_after_a_rest
     assert desk.rooms.store.open_intents() == []
 
 
+@pytest.mark.parametrize(
+    ("ahead_us", "least_us", "most_us"),
+    [
+        (0, 1, 1_000_000_000),
+        (10_800_000_000, 7_000_000_000, 7_000_000_000),
+        (-10_800_000_000, 7_000_000_000, 7_000_000_000),
+    ],
+    ids=["at once", "three hours later", "the clock set back"],
+)
+async def test_cpu_that_nobody_measured_is_charged_as_the_most_that_can_have_been_used_since(
+    tmp_path: Path, ahead_us: int, least_us: int, most_us: int
+) -> None:
+    clock = Wound()
+    (tmp_path / "estate").mkdir()
+    desk = await Desk(tmp_path / "estate", clock=clock).open()
+    tool = a_tool(EffectKind.IDEMPOTENT, max_cost=lambda args: Cost(actions=1, cpu_us=7_000_000_000))
+    scope = await desk.scope()
+    with pytest.raises(Killed):
+        await desk.perform(scope, tool, Counting(Killed()))
+    await desk.restart()
+    clock.ahead_us = ahead_us
+    scope = desk.again(scope)
+    done = Counting(Outcome("done", b"1", spent=Cost(actions=1)))
+    assert (await desk.perform(scope, tool, done)).status == "done"
+    bill = desk.rooms.budget.bill(scope.run, desk.rooms.ledger.now_us())
+    assert least_us <= bill.spent.cpu_us <= most_us
+    assert bill.reserved == Cost()
+    await desk.close()
+
+
 @pytest.mark.parametrize("kind", REPEATED)
 async def test_what_may_be_repeated_is_done_again_when_nobody_answered(desk: Desk, kind: EffectKind) -> None:
     scope, effect = await desk.scope(), Counting(UNKNOWN, DONE)

@@ -346,7 +346,7 @@ class Story:
         screen.output(self._freehold("bill", short(self._run)))
         screen.say(
             "Money is 0.00 because no model ran. CPU is measured, step by step; only for the readings that were "
-            "killed, which nobody could measure, it is what was reserved for them."
+            "killed, which nobody could measure, it is the most that they can have taken."
         )
 
     def _prove(self, shown: dict[str, Any]) -> dict[str, bool]:

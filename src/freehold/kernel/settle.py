@@ -5,6 +5,7 @@ other side honours its key; a reconcilable one is asked after; for the rest a hu
 """
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,13 +97,18 @@ class Settlement:
     def _redo(self, request: Request, intent: Intent) -> Settled:
         """Close the attempt whose outcome nobody knows, and have it done again: it is charged as reserved.
 
-        Under a key that the other side honours it is paid once, by the attempt that gets the answer.
+        Under a key that the other side honours it is paid once, by the attempt that gets the answer. CPU that nobody
+        measured is at most what all cores give in the time since it began, where the clock was not set back.
         """
         hold = self._rooms.budget.hold(intent.action, intent.attempt)
         reserved = hold.cost if hold is not None else NO_COST
         charge = reserved
+        now_us = self._rooms.ledger.now_us()
+        if reserved.cpu_us and now_us > self._rooms.ledger.last_time_us:
+            most_us = min(reserved.cpu_us, (now_us - intent.at_us) * (os.cpu_count() or 1))
+            charge = msgspec.structs.replace(charge, cpu_us=most_us)
         if request.tool.kind is EffectKind.KEYED:
-            charge = msgspec.structs.replace(reserved, money_micro=0, tokens=0)
+            charge = msgspec.structs.replace(charge, money_micro=0, tokens=0)
         outcome = Outcome("redone", message="Its outcome was not known; it is done again under the same id.")
         draft = self._pen.result(request, intent, outcome, reserved, charge)
         return Settled(None, (draft,), charge)
