@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from freehold.cli.watch import Spoken, line
+from freehold.cli.watch import Board, Spoken, line
 
 RUN = "0" * 24 + "12345678"
 
@@ -38,3 +38,13 @@ def test_the_words_of_one_node_do_not_end_anothers_and_the_runs_end_ends_all() -
 
 def test_words_that_would_move_the_cursor_are_spelled_out() -> None:
     assert Spoken().take(text("\x1b[2J\u202eyes\n")) == ["12345678  work says: ⟨U+001B⟩[2J⟨U+202E⟩yes"]
+
+
+def test_a_run_that_waits_for_people_is_shown_as_waiting_until_it_goes_on() -> None:
+    board = Board()
+    board.take({"event": "run", "id": RUN, "job": "desk", "state": "running", "nodes": [], "cards": []})
+    board.take({"event": "card", "run": RUN, "card": "c"})
+    board.take({"event": "waiting", "run": RUN, "cards": ["c"]})
+    assert board.runs[RUN]["state"] == "waiting"
+    board.take(text("Now I go on."))
+    assert board.runs[RUN]["state"] == "running"

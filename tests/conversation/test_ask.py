@@ -89,6 +89,31 @@ def test_a_script_that_chats_is_told_by_the_exit_code_that_a_line_failed(house: 
     assert (frozen.returncode, "is frozen" in frozen.stderr) == (3, True), frozen.stderr
 
 
+def test_whoever_watches_everything_is_told_whose_a_run_is_that_begins_meanwhile(house: House) -> None:
+    waits = Reply(calls=[("ask_owner", {"question": "Which one?"})])
+    with ModelServer(Scripted([waits, "Done."])) as server:
+        house.meets(server)
+        house.employs()
+        first = house.person.types("ask", "Begin.", "--json").value["id"]
+        house.person.waits_for_card(first)
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "freehold.cli.main", "watch", "--json"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, text=True, env=house.person.environment,
+        )  # fmt: skip
+        assert watching.stdout is not None
+        try:
+            assert json.loads(watching.stdout.readline())["id"] == first
+            second = house.person.types("ask", "Begin again.", "--json").value["id"]
+            told = next(event for event in map(json.loads, watching.stdout) if second in event.values())
+        finally:
+            watching.kill()
+            watching.wait()
+            watching.stdout.close()
+        house.person.does("runs", "cancel", first, "--yes")
+        house.person.does("runs", "cancel", second, "--yes")
+    assert (told["event"], told["id"], told["job"]) == ("run", second, "desk")
+
+
 def test_only_the_owner_says_what_an_agent_is_to_do(house: House) -> None:
     house.employs()
     person = house.person

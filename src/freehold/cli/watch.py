@@ -112,13 +112,14 @@ def _counts(node: dict[str, Any]) -> str:
     return f"{', '.join(said) or '0 done'} of {total}"
 
 
-class _Board:
+class Board:
     """What is known of the watched runs, drawn anew when something happens."""
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
 
     def take(self, event: dict[str, Any]) -> None:
+        """Take in an event of `runs.watch`."""
         if event.get("event") == "run":
             nodes = {node["node"]: node for node in event.get("nodes", [])}
             self.runs[event["id"]] = {
@@ -152,10 +153,15 @@ class _Board:
             run["said"][node] = f"{run['said'].get(node, '')}{event['text']}"[-_SHOWN:]
         elif kind == "card":
             run["cards"].add(event["card"])
-        elif kind in ("ended", "halted"):
+        if kind in ("ended", "halted"):
             run["state"] = event.get("state") or event["why"]
+        elif kind == "waiting":
+            run["state"] = kind
+        elif run["state"] == "waiting" and kind in ("text", "progress"):
+            run["state"] = "running"
 
     def tree(self) -> "Tree":
+        """Return what is known, for the screen."""
         from rich.text import Text
         from rich.tree import Tree
 
@@ -189,7 +195,7 @@ def _node_line(name: str, node: dict[str, Any], text: str) -> Any:
 def _live(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     from rich.live import Live
 
-    board = _Board()
+    board = Board()
     with Live(board.tree(), refresh_per_second=8, transient=False) as live:
 
         def take(event: dict[str, Any]) -> None:

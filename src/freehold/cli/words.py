@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Final
 
 __all__ = ["ago", "amount", "clock", "cpu", "lines", "pairs", "plural", "screen", "table", "wrapped"]
@@ -14,7 +15,7 @@ _NARROWEST: Final = 12
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str, room: int | None = None) -> str:
     """Return rows under their heads, columns aligned; ``empty`` where there are none.
 
-    Where that is wider than ``room`` (the terminal; no end elsewhere), the longest cells are cut, at the ``…``.
+    Where that is wider than ``room`` (the terminal; no end elsewhere), the longest cells take several lines.
     """
     cells = [[str(cell) for cell in row] for row in rows]
     if not cells:
@@ -22,10 +23,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str, roo
     widths = [max(len(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
     _fit(widths, [len(text) for text in head], screen() if room is None else room)
     shown = ["  ".join(text.upper().ljust(width) for text, width in zip(head, widths, strict=True)).rstrip()]
-    shown += [
-        "  ".join(_cut(text, width).ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    for row in cells:
+        parts = [_parts(text, width) for text, width in zip(row, widths, strict=True)]
+        for line in zip_longest(*parts, fillvalue=""):
+            shown.append(
+                "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+            )
     return "\n".join(shown)
 
 
@@ -38,8 +41,12 @@ def _fit(widths: list[int], least: Sequence[int], room: int) -> None:
         widths[widest] -= 1
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _parts(text: str, width: int) -> list[str]:
+    if len(text) <= width:
+        return [text]
+    import textwrap
+
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def screen() -> int:

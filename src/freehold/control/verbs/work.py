@@ -314,11 +314,17 @@ class WorkVerbs:
         run = self._resolve(args.run) if args.run else ""
         events = self._desk.broadcast.events()
         try:
+            known = set()
             for row in self._view.snapshot(run):
+                known.add(row["id"])
                 await call.emit({"event": "run", **row})
             if run and not self._view.alive(run):
                 return self._view.row(self._desk.engine.document(run))
             async for event in events:
+                if not run and event["run"] not in known and self._view.alive(event["run"]):
+                    known.add(event["run"])  # it began since: whose it is comes before what it does
+                    for row in self._view.snapshot(event["run"]):
+                        await call.emit({"event": "run", **row})
                 if run in ("", event["run"]):
                     await call.emit(event)
                 if run == event["run"] and event.get("event") == "ended":
