@@ -109,7 +109,8 @@ def days_in(text: str, today: dt.date | None) -> Iterator[tuple[int | None, int,
 
 def times_in(text: str) -> Iterator[int]:
     """Yield the times of day of a folded text, in minutes since midnight."""
-    for hour, minute, half in _CLOCK.findall(_BETWEEN.sub(" ", text)):
+    text = ISO_DAY.sub(" ", _BETWEEN.sub(" ", text))
+    for hour, minute, half in _CLOCK.findall(text):
         hours, half = int(hour), half.replace(".", "")
         if hours > 24 or not (
             minute or half or re.search(rf"\b(?:at|um|à|from|to|until|by|bis|and|-|–)\s*{hour}\b", text)

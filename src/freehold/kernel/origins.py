@@ -43,6 +43,7 @@ OWN: Final = "the agent's own words"
 YOURS: Final = "your own words"
 ITEM_MARK: Final = "item:"
 _NAMES: Final = re.compile(r"[^\W.][\w .,()&+'-]*")
+_ENDS: Final = re.compile(r"(?:\A|_)(?:end|until|till|to|finish|close|return)(?:_|\Z)")
 _CHOOSES: Final = (Role.TARGET, Role.ITEM)
 
 
@@ -138,11 +139,7 @@ class Origins:
                 reasons += self._targets(argument, value, tool, heard, others)
             elif role is Role.CONTENT:
                 reasons += self._contents(argument, value, heard)
-        moments = [
-            value for name, value in args.items() if isinstance(value, str) and value and is_moment(value)
-        ]
-        if len(moments) > 1 and len(set(moments)) < len(moments):
-            reasons.append(Reason("", tool.name, "It would begin and end at one moment."))
+        reasons += self._lasting(tool, args)
         if tool.category is not None and self._done.get(_whom(tool, args), action) != action:
             reasons.append(Reason("", tool.name, "It was done once already to the same."))
         return tuple(reasons)
@@ -169,9 +166,13 @@ class Origins:
         sent = tool.category in (Category.SEND, Category.SHARE) and not own
         cues = TOWARDS | _verbs(tool, face) if sent else None
         for leaf in leaves(value):
+            timed = isinstance(leaf, str) and is_moment(leaf)
+            if timed and not _ENDS.search(argument) and self.said.ends_by(str(leaf)):
+                yield Reason(argument, as_text(leaf)[:MAX_SHOWN], "It would begin when it ends.")
+                continue
             if pointing.is_chosen(leaf, own=own, cues=cues) and self._fits(argument, leaf):
                 continue
-            if isinstance(leaf, str) and is_moment(leaf) and self._is_time(leaf):
+            if timed and self._is_time(str(leaf)):
                 continue
             if not own and self._is_number(leaf, hit):
                 continue
@@ -180,6 +181,23 @@ class Origins:
             if tool.category is None and pointing.may_follow(leaf):
                 continue
             yield Reason(argument, as_text(leaf)[:MAX_SHOWN], pointing.why_not(leaf))
+
+    def _lasting(self, tool: Tool, args: Mapping[str, Json]) -> Iterator[Reason]:
+        """Complain of what would end before it begins, or some day that nobody spoke of."""
+        moments = {name: v for name, v in args.items() if isinstance(v, str) and is_moment(v)}
+        if len(moments) > 1 and len(set(moments.values())) < len(moments):
+            yield Reason("", tool.name, "It would begin and end at one moment.")
+            return
+        ends = [name for name in moments if _ENDS.search(name)]
+        if len(moments) != 2 or len(ends) != 1:
+            return
+        (end,) = ends
+        (start,) = moments.keys() - ends
+        first, last = fold(moments[start]), fold(moments[end])
+        if last < first:
+            yield Reason(end, last, "It would end before it begins.")
+        elif last[:10] != first[:10] and not (self.said.names(last[:10]) or self._pointing.at(last)):
+            yield Reason(end, last, "Nobody said that it lasts for days.")
 
     def _fits(self, argument: str, leaf: Json) -> bool:
         """Say whether a value has the form that its argument's name promises, and that others under it have."""

@@ -274,14 +274,11 @@ class Pointing:
             return False
         found: list[tuple[tuple[int, int], set[str]]] = []
         for record in self.records():
-            links = {
-                as_link(mark) for text in record.strange for mark in marked(text) if kind_of(mark) == "link"
-            }
-            if links:
-                found.append((self._pull(record, "", own=False), links))
+            if record.links:
+                found.append((self._pull(record, "", own=False), record.links))
         best = max((strength for strength, _ in found), default=_NO_PULL)
         return best > _NO_PULL and all(
-            links == {as_link(fold(value))} for strength, links in found if strength == best
+            links == {as_link(value)} for strength, links in found if strength == best
         )
 
     def read_out(self, value: Json) -> bool:

@@ -220,7 +220,8 @@ class Said:
             return True
         link = as_link(folded)
         if link != folded or "/" in folded:
-            return any(is_part(link, text) for text in self._texts)
+            as_said = value == value.lower() or any(as_link(value) in text for text in self._written)
+            return as_said and any(is_part(link, text) for text in self._texts)
         if _CODE.fullmatch(folded):
             code = re.compile(r"(?<!\w)" + " ?".join(folded.replace(" ", "")) + r"(?!\w)")
             return any(code.search(text) for text in self._texts)
@@ -344,6 +345,14 @@ class Said:
     def _reaches(self, day: dt.date) -> bool:
         """Say whether a day is so many nights, days or weeks as were said from a day that was said."""
         return any(self._names_day(day - dt.timedelta(days=nights)) for nights in self._nights)
+
+    def ends_by(self, moment: str) -> bool:
+        """Say whether a moment's time of day was not said, and is as far behind one that was as something may last."""
+        match = MOMENT.match(fold(moment))
+        if match is None or match[2] is None:
+            return False
+        minute = int(match[2]) * 60 + int(match[3])
+        return bool(self._times) and minute not in self._times and self._names_minute(minute)
 
     def _names_minute(self, minute: int) -> bool:
         if minute in self._times:

@@ -12,7 +12,7 @@ from freehold.base import Json
 from freehold.kernel.labels import Integrity
 from freehold.kernel.said import Said
 from freehold.kernel.tools import Face
-from freehold.kernel.wording import as_text, fold, is_part, kind_of, words
+from freehold.kernel.wording import as_link, as_text, fold, is_part, kind_of, marked, words
 
 Written = Callable[[str], bool]
 _NAME: Final = re.compile(r"[\w.#@+-]{1,40}")
@@ -21,17 +21,18 @@ _NAME: Final = re.compile(r"[\w.#@+-]{1,40}")
 class Record:
     """One thing that a tool told of: its fields, by who could have written them.
 
-    ``fields`` are the trusted values by path, of several there the first. ``called`` are the words by which people
+    ``fields`` are the trusted values by path, of several there the first; ``links`` are those of strangers as they wrote them. ``called`` are the words by which people
     speak of a trusted value: its field's, or those of its tool. Records of one ``shape`` are of one kind.
     """
 
-    __slots__ = ("_heard", "_today", "called", "fields", "shape", "strange", "trusted")
+    __slots__ = ("_heard", "_today", "called", "fields", "links", "shape", "strange", "trusted")
 
     def __init__(self, shape: str = "", today: dt.date | None = None) -> None:
         self.trusted: list[str] = []
         self.strange: list[str] = []
         self.called: dict[str, set[str]] = {}
         self.fields: dict[str, str] = {}
+        self.links: set[str] = set()
         self.shape = shape
         self._heard: Said | None = None
         self._today = today
@@ -134,7 +135,9 @@ class Walk:
             who = Integrity.STRANGER
         self.worst = max(self.worst, who)
         if who is Integrity.STRANGER:
-            (record or self._new()).strange.append(fold(text))
+            place = record or self._new()
+            place.strange.append(fold(text))
+            place.links.update(as_link(mark) for mark in marked(text) if kind_of(mark) == "link")
             return
         for line in [text] if record is not None else text.splitlines():
             folded, place = fold(line), record or self._new()

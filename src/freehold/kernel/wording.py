@@ -119,8 +119,8 @@ def hidden(text: str) -> bool:
 
 
 def as_link(text: str) -> str:
-    """Return an address of a page as it is compared: without scheme and closing slash."""
-    return re.sub(r"\Ahttps?://", "", text).rstrip("/")
+    """Return an address of a page as it is compared: without scheme and one closing slash."""
+    return re.sub(r"\Ahttps?://", "", text).removesuffix("/")
 
 
 def as_text(value: Json) -> str:
