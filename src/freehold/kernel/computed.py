@@ -5,7 +5,7 @@ Pure functions; ``freehold.kernel.origins`` and ``freehold.kernel.pointing`` ask
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from decimal import ROUND_HALF_EVEN, Decimal, DivisionByZero, InvalidOperation
 from types import MappingProxyType
 from typing import Final
@@ -13,7 +13,8 @@ from typing import Final
 from freehold.kernel.moments import is_day
 from freehold.kernel.said import Said
 from freehold.kernel.vocabulary import NUMBER_WORDS
-from freehold.kernel.wording import number
+from freehold.kernel.seen import Record
+from freehold.kernel.wording import number, stem
 
 _MOST: Final = 40
 """So many numbers are tried, so that a long list does not offer any result at all."""
@@ -74,19 +75,23 @@ _COUNTS: Final = (
 )  # fmt: skip
 _FEW: Final = 100
 _PERCENT: Final = re.compile(r"(\d+(?:[.,]\d+)?|[a-z]+)\s*(?:%|percent|per cent|prozent|pour ?cent)")
-_LARGEST: Final = ("largest", "biggest", "highest", "most", "longest", "größte", "höchste", "plus grand")
-_SMALLEST: Final = (
-    "smallest",
-    "lowest",
-    "cheapest",
-    "least",
-    "shortest",
-    "kleinste",
-    "billigste",
-    "moins cher",
-)
+_PRICES: Final = frozenset("price cost amount rate fee fare".split())
+_SIZES: Final = frozenset("size amount length total capacity quantity number budget".split())
+_MEANT: Final = MappingProxyType({"space storage memory disk room large big": "size", "money expensive spend spent": "amount", "expensive money cheap": "price"})
+_TIMES_OF: Final = frozenset("length duration time hours minutes days".split())
+_NONE: Final[Set[str]] = frozenset()
+_LARGEST: Final[Mapping[str, Set[str]]] = MappingProxyType({
+    "largest": _SIZES, "biggest": _SIZES, "highest": _NONE, "most": _NONE, "best": frozenset({"rating", "score"}), "longest": _TIMES_OF, "größte": _SIZES,
+    "höchste": _NONE, "plus grand": _SIZES, "expensive": _PRICES, "teuerste": _PRICES, "top": frozenset({"rating", "score"}),
+})
+_SMALLEST: Final[Mapping[str, Set[str]]] = MappingProxyType({
+    "smallest": _SIZES, "lowest": _NONE, "cheapest": _PRICES, "least": _NONE, "shortest": _TIMES_OF, "kleinste": _SIZES, "billigste": _PRICES,
+    "moins cher": _PRICES,
+})
+"""Superlatives, and what they measure; those without measure what stands behind them."""
 _LAST: Final = ("latest", "newest", "most recent", "last", "letzte", "neueste", "dernier", "dernière")
-_FIRST: Final = ("oldest", "earliest", "first", "next", "älteste", "erste", "nächste", "premier", "première")
+_FIRST: Final = ("oldest", "earliest", "first", "älteste", "erste", "premier", "première")
+_NEXT: Final = ("next", "upcoming", "nächste", "prochain", "prochaine")
 
 
 def results(said: Said, known: Iterable[str]) -> Iterator[Decimal]:
@@ -159,32 +164,46 @@ def _parted(moment: str) -> tuple[dt.date | None, str]:
     return dt.date.fromisoformat(moment[:10]), moment[11:16]
 
 
-def is_extreme(said: Said, every: Sequence[Mapping[str, str]], chosen: Sequence[Mapping[str, str]]) -> bool:
+def is_extreme(said: Said, every: Sequence[Record], chosen: Sequence[Record]) -> bool:
     """Say whether the owner asked for the largest, the smallest, the first or the last of a list, and this is it.
 
-    A thing is its trusted values by field; only fields that all have are compared, and a tie is no answer.
+    Only trusted fields that all have are compared, and a tie is no answer.
     """
     if len(every) < 2 or len(chosen) != 1:
         return False
     (one,) = chosen
     return any(
-        column.count(one[field]) == 1 and _leads(said, one[field], column)
-        for field in one
+        column.count(value) == 1 and _leads(said, value, column, {stem(word) for word in one.called.get(value, ())} | _spoken(one.called.get(value, set())))
+        for field, value in one.fields.items()
         if not _NAMES.search(field)
-        for column in [[other[field] for other in every if field in other]]
+        for column in [[other.fields[field] for other in every if field in other.fields]]
         if len(column) == len(every)
     )
+
+
+def _spoken(called: Set[str]) -> set[str]:
+    """Return the stems by which people speak of what a field's words measure."""
+    return {stem(word) for word, measured in _MEANT.items() if measured in called for word in word.split()}
 
 
 def _sizes(text: str) -> tuple[Decimal, ...]:
     return tuple(size for size in map(number, _FIGURE.findall(text)) if size is not None)
 
 
-def _leads(said: Said, value: str, column: Sequence[str]) -> bool:
+def _leads(said: Said, value: str, column: Sequence[str], called: Set[str]) -> bool:
     if all(_MOMENT.match(text) for text in column):
-        return (said.asks(_LAST) and max(column) == value) or (said.asks(_FIRST) and min(column) == value)
+        today = said.today.isoformat() if said.today else ""
+        past = [text for text in column if not today or text[:10] <= today]
+        ahead = [text for text in column if text[:10] >= today]
+        return (
+            (said.asks(_LAST) and value == max(past, default=""))
+            or (said.asks(_NEXT) and value == min(ahead, default=""))
+            or (said.asks(_FIRST) and value == min(column))
+        )
     sizes, forms = [_sizes(text) for text in column], {_FIGURE.sub("#", text) for text in column}
     if len(forms) != 1 or not all(sizes) or any(_GLUED.search(form) for form in forms):
         return False
     mine = _sizes(value)
-    return (said.asks(_LARGEST) and max(sizes) == mine) or (said.asks(_SMALLEST) and min(sizes) == mine)
+    return (said.measures(_LARGEST, called) and max(sizes) == mine) or (
+        said.measures(_SMALLEST, called) and min(sizes) == mine
+    )

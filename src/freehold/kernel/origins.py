@@ -79,7 +79,8 @@ class Origins:
         for record in walk.records:
             self._distrust(record)
         worst = Integrity.STRANGER if any(record.strange for record in walk.records) else walk.worst
-        self._reads.append(Read(tool, asked, walk.records, followed))
+        cut = any(type(leaf) is int and leaf == len(walk.records) for leaf in leaves(dict(args)))
+        self._reads.append(Read(tool, asked, walk.records, followed, cut))
         self.steered = self.steered or worst is Integrity.STRANGER
         return worst
 

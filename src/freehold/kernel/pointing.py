@@ -95,7 +95,7 @@ class Pointing:
 
     def leads_to(self, text: str) -> bool:
         """Say whether the owner named this, or spoke of the thing that it stands in."""
-        if self.said.names(text) or self.at(text, own=True):
+        if self.said.tells(text) or self.at(text, own=True):
             return True
         if self.said.asks(ALL_OF) and self._is_listed(fold(text)):
             return True
@@ -153,7 +153,7 @@ class Pointing:
             return False
         if kind_of(value) == "mail" and len(_addresses(holding[0])) > PAIR:
             return False
-        if len(read.records) == 1 and read.asked and all(self.said.names(text) for text in read.asked):
+        if len(read.records) == 1 and read.asked and all(self.said.tells(text) for text in read.asked):
             return kind_of(value) != "mail" or any(
                 self.said.calls(stem(w)) for text in read.asked for w in words(fold(text))
             )
@@ -163,7 +163,8 @@ class Pointing:
             return not holding[0].strange and any(self.said.holds(word) for word in called - COMMON - {"get"})
         if self.said.asks(ALL_OF) and read.followed and all(not record.strange for record in holding):
             return True
-        if is_extreme(self.said, [r.fields for r in read.records], [r.fields for r in holding]):
+        every = self._whole(read)
+        if is_extreme(self.said, every, [r for r in every if r.holds(value)]):
             return True
         rivals = [
             r for other in ([read] if read.followed and read.asked else self._reads) for r in other.records
@@ -175,6 +176,26 @@ class Pointing:
         ]
         best = max(strength for strength, _ in ranked)
         return best > _NO_PULL and all(holds for strength, holds in ranked if strength == best)
+
+    def _whole(self, read: Read) -> list[Record]:
+        """Return the things among which one can be the largest or the last: all that were told of as this was.
+
+        Nothing where the agent may have cut the list: it asked for so many, or for some of a list that it knew.
+        """
+        alike = [other for other in self._reads if other.tool == read.tool]
+        asked = {text for other in alike for text in other.asked}
+        for text in read.asked:
+            if self.said.tells(text):
+                continue
+            folded = fold(text)
+            lists = [one for one in self._reads if any(record.holds(folded) for record in one.records) and one.tool != read.tool]
+            if not any(
+                all(any(record.holds(fold(name)) for name in asked) for record in one.records) for one in lists
+            ):
+                return []
+        if any(other.cut for other in alike):
+            return []
+        return list({tuple(record.trusted): record for other in alike for record in other.records}.values())
 
     def _pull(self, record: Record, value: str, *, own: bool) -> tuple[int, int]:
         """Return how many of the owner's own words the record has, apart from the value itself."""

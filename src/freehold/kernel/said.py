@@ -203,6 +203,21 @@ class Said:
             return any(is_part(verb, text) for text in self._texts)
         return stem(verb) in self._stems
 
+    def measures(self, superlatives: Mapping[str, Set[str]], called: Set[str]) -> bool:
+        """Say whether a superlative was said that measures what is ``called`` so, by stems.
+
+        One that measures nothing by itself has to stand a little before such a word.
+        """
+        for word, measured in superlatives.items():
+            if {stem(one) for one in measured} & called and self.asks((word,)):
+                return True
+            for text in self._texts:
+                for match in re.finditer(rf"(?<!\w){word}(?!\w)", text):
+                    near = words(text[match.end() :])[:_AROUND] + words(text[: match.start()])[-_AROUND:]
+                    if not measured and not called.isdisjoint(map(stem, near)):
+                        return True
+        return False
+
     def names(self, value: Json) -> bool:
         """Say whether exactly this value was said: as written, or as the same number, day or time."""
         if value is None or isinstance(value, bool):
@@ -233,6 +248,11 @@ class Said:
     def gives(self, kind: str) -> bool:
         """Say whether an order names something of this kind, so that no other may stand in for it."""
         return kind in self._given
+
+    def tells(self, text: str) -> bool:
+        """Say whether people named this, and it tells one thing from another."""
+        named = is_moment(text) or kind_of(text) or not words(fold(text)) or number(fold(text)) is not None
+        return self.names(text) and (bool(named) or any(word not in _VAGUE for word in words(fold(text))))
 
     def sends_for(self, kind: str) -> bool:
         """Say whether people sent somebody to read a value of this kind out of a thing."""

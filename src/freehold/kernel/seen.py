@@ -56,15 +56,20 @@ class Record:
         """Take all but the ``item`` itself for what strangers could have put there."""
         self.strange += [text for text in self.trusted if text != item]
         self.trusted = [text for text in self.trusted if text == item]
+        self.fields = {path: text for path, text in self.fields.items() if text == item}
 
 
 class Read(NamedTuple):
-    """One answer of a tool: what it was asked with, its records, and whether all of the question led from the owner."""
+    """One answer of a tool: what it was asked with, its records, whether all of the question led from the owner.
+
+    ``cut`` says that it has just as many records as were asked for, so that there may be more.
+    """
 
     tool: str
     asked: tuple[str, ...]
     records: list[Record]
     followed: bool
+    cut: bool
 
 
 class Walk:
