@@ -161,7 +161,8 @@ class Pointing:
             # It tells of the owner: the words must be of this field.
             called = holding[0].called.get(value, set())
             return not holding[0].strange and any(self.said.holds(word) for word in called - COMMON - {"get"})
-        if self.said.asks(ALL_OF) and read.followed and all(not record.strange for record in holding):
+        every_one = holding[0].called.get(value, set()) | {"them", "these", "those"}
+        if read.followed and all(not record.strange for record in holding) and self.said.means_all(every_one):
             return True
         every = self._whole(read)
         if is_extreme(self.said, every, [r for r in every if r.holds(value)]):

@@ -28,6 +28,7 @@ from freehold.kernel.moments import (
     without_moments,
 )
 from freehold.kernel.vocabulary import (
+    ALL_OF,
     ASKED_BY,
     COMMON,
     GENERIC,
@@ -87,6 +88,7 @@ _EARLIER: Final = "<"
 _LEADING: Final = TOWARDS | PLACED | VALUED
 _VAGUE: Final = COMMON | GENERIC
 _AROUND: Final = 3
+_ALONE: Final = frozenset("everyone everybody both alle allen tous toutes jedem jeden".split())
 _TOKEN: Final = re.compile(r"[$€£%]|[^\W_]+")
 
 
@@ -98,6 +100,7 @@ class Said:
         self._texts: list[str] = []
         self._written: list[str] = []
         self._bare: list[str] = []
+        self._unquoted: list[str] = []
         self._amounts: set[Decimal] = set()
         self._stems: set[str] = set()
         self._latest: set[str] = set()
@@ -134,6 +137,7 @@ class Said:
         called = {stem(fold(word)) for word in WORD.findall(_QUOTED.sub(" ", text)) if not word[0].islower()}
         self._people += _people_in(_QUOTED.sub(" , ", text))
         self._called |= called | set(map(unaccented, called))
+        self._unquoted.append(fold(_QUOTED.sub(" , ", text)))
         bare = without_moments(folded)
         self._bare.append(bare)
         plain = without_moments(fold(_ADDRESSED.sub(" ", text)))
@@ -202,6 +206,18 @@ class Said:
         if " " in verb:
             return any(is_part(verb, text) for text in self._texts)
         return stem(verb) in self._stems
+
+    def means_all(self, called: Set[str]) -> bool:
+        """Say whether people meant each thing of a list whose things are ``called`` so: `all hotels`, `everyone`."""
+        stems = {stem(word) for word in called}
+        for text in self._unquoted:
+            found = words(text)
+            for at, word in enumerate(found):
+                if word in ALL_OF and (
+                    word in _ALONE or not stems.isdisjoint(stem(one) for one in found[at + 1 : at + 1 + _AROUND])
+                ):
+                    return True
+        return False
 
     def measures(self, superlatives: Mapping[str, Set[str]], called: Set[str]) -> bool:
         """Say whether a superlative was said that measures what is ``called`` so, by stems.
