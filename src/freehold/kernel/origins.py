@@ -146,7 +146,7 @@ class Origins:
         return tuple(reasons)
 
     def _asked_for(self, tool: Tool, face: Face) -> Iterator[Reason]:
-        if not self.said.asks(_verbs(tool, face)):
+        if not self.said.orders(_verbs(tool, face)):
             yield Reason("", tool.name, "Nobody asked for anything of this kind.")
 
     def _meant(self, argument: str, meanings: Mapping[str, tuple[str, ...]], value: Json) -> Iterator[Reason]:

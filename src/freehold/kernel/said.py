@@ -79,6 +79,17 @@ _ADDRESSED: Final = re.compile(
 """Numbers of houses and of post, which name no amount."""
 _ROW: Final = re.compile(r"[^\W\d_a-zß-ÿ][^\W\d_]+(?: [^\W\d_a-zß-ÿ][^\W\d_]+)*")
 _BEGINNING: Final = COMMON | frozenset().union(*ASKED_BY.values())
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
+_QUESTION: Final = re.compile(
+    r"\W*(?:what|when|where|who|whom|whose|which|how(?! about)|is|are|was|were|do|does|did|has|have|had|am"
+    r"|was|wann|wo|wer|wem|wen|wessen|welche[rsnm]?|wie|ist|sind|war|waren|hat|habe|haben"
+    r"|qu'est|quel(?:le)?s?|quand|où|qui|combien|comment|est-ce)\b"
+)
+_REQUEST: Final = re.compile(r"\b(?:please|can you|could you|would you|will you|and (?:then )?(?:send|add|put|create|book|tell|write)|bitte|s'il)\b")
+_REMINDED: Final = re.compile(
+    r"(?<=\bremind)(?:er|ers)?\b[^.;!?]*?\b(?:to|about)\b(?! (?:the|my|our|his|her|their|a|an|all|every|everyone)\b)[^.;!?]*"
+)
+"""What somebody is to be reminded of is not ordered."""
 _NEAR: Final = 4
 _QUOTES: Final = frozenset("\"'“”„«»‘’")
 _NEAR_DAYS: Final = 62
@@ -101,6 +112,7 @@ class Said:
         self._written: list[str] = []
         self._bare: list[str] = []
         self._unquoted: list[str] = []
+        self._orders: list[str] = []
         self._amounts: set[Decimal] = set()
         self._stems: set[str] = set()
         self._latest: set[str] = set()
@@ -138,6 +150,7 @@ class Said:
         self._people += _people_in(_QUOTED.sub(" , ", text))
         self._called |= called | set(map(unaccented, called))
         self._unquoted.append(fold(_QUOTED.sub(" , ", text)))
+        self._orders += [_REMINDED.sub(" ", one) for one in _SENTENCE.split(folded) if not _asks_only(one)]
         bare = without_moments(folded)
         self._bare.append(bare)
         plain = without_moments(fold(_ADDRESSED.sub(" ", text)))
@@ -201,6 +214,18 @@ class Said:
     def asks(self, verbs: Iterable[str]) -> bool:
         """Say whether one of these was said; one of several words stands as it is written, `a+b` asks for both."""
         return any(all(self._was_said(part) for part in verb.split("+")) for verb in verbs)
+
+    def orders(self, verbs: Iterable[str]) -> bool:
+        """Say whether one of these was said, apart from questions and from what somebody is to be reminded of."""
+        stems = {stem(word) for text in self._orders for word in words(text)}
+        stems |= set(map(unaccented, stems))
+        return any(
+            all(
+                any(is_part(part, text) for text in self._orders) if " " in part else stem(part) in stems
+                for part in verb.split("+")
+            )
+            for verb in verbs
+        )
 
     def _was_said(self, verb: str) -> bool:
         if " " in verb:
@@ -475,6 +500,11 @@ def _stands(value: str, text: str, cues: Set[str] | None) -> bool:
             return True
         start = text.find(value, start + 1)
     return False
+
+
+def _asks_only(sentence: str) -> bool:
+    """Say whether a folded sentence asks to be told something, and orders nothing."""
+    return bool(sentence.rstrip().endswith("?") and _QUESTION.match(sentence) and not _REQUEST.search(sentence))
 
 
 def _people_in(text: str) -> list[set[str]]:
