@@ -52,10 +52,12 @@ _SUMS: Final = (
     "somme",
     "totaux",
 )
+_APART: Final = ("difference", "extra", "differenz", "différence")
+_INCREASES: Final = ("more", "extra", "increase", "increased", "raise", "above", "plus", "mehr", "erhöhe", "augmente", "added", "higher")
+_DECREASES: Final = ("less", "decrease", "decreased", "lower", "reduce", "below", "minus", "off", "discount", "weniger", "moins")
 _DIFFERENCES: Final = (
-    "difference", "rest", "remaining", "remainder", "left", "missing", "less", "more", "extra", "increase", "increased",
-    "decrease", "raise", "lower", "reduce", "below", "above", "minus", "plus", "differenz", "mehr", "weniger",
-    "différence", "plus", "moins", "reste", "cost", "instead",
+    *_INCREASES, *_DECREASES, "difference", "rest", "remaining", "remainder", "left", "missing", "differenz", "différence", "reste", "cost",
+    "instead",
 )  # fmt: skip
 _DIVIDED: Final = (
     "divide",
@@ -107,15 +109,18 @@ def results(said: Said, known: Iterable[str]) -> Iterator[Decimal]:
     if said.asks(_DIVIDED):
         yield from (value / parts for value in numbers for parts in said.counted if parts > 1)
     for percent in _percents(said):
+        apart = said.asks(_APART)
+        more, less = said.asks(_INCREASES) and not apart, said.asks(_DECREASES) and not apart
         for value in numbers:
-            yield from (value * percent, value * (1 + percent), value * (1 - percent))
+            yield value * (1 + percent if more and not less else 1 - percent if less and not more else percent)
     if said.asks(_SUMS):
         yield sum(numbers, Decimal())
     if said.asks(_DIFFERENCES):
-        yield from (sign * one + other for one in own for other in numbers for sign in (1, -1))
-        yield from (one - other for one in own for other in numbers)
+        yield from (abs(one - other) for one in own for other in numbers)
         if len(numbers) <= 2:
             yield numbers[-1] - numbers[0]
+    if said.asks(_INCREASES):
+        yield from (one + other for one in own for other in numbers)
 
 
 def is_result(value: Decimal, said: Said, known: Iterable[str]) -> bool:
@@ -184,6 +189,11 @@ def is_extreme(said: Said, every: Sequence[Record], chosen: Sequence[Record]) ->
 def _spoken(called: Set[str]) -> set[str]:
     """Return the stems by which people speak of what a field's words measure."""
     return {stem(word) for word, measured in _MEANT.items() if measured in called for word in word.split()}
+
+
+def is_name(field: str) -> bool:
+    """Say whether a field names its thing and measures nothing."""
+    return bool(_NAMES.search(field))
 
 
 def _sizes(text: str) -> tuple[Decimal, ...]:

@@ -44,6 +44,8 @@ YOURS: Final = "your own words"
 ITEM_MARK: Final = "item:"
 _NAMES: Final = re.compile(r"[^\W.][\w .,()&+'-]*")
 _ENDS: Final = re.compile(r"(?:\A|_)(?:end|until|till|to|finish|close|return)(?:_|\Z)")
+_LABELS: Final = frozenset({"title", "location", "place", "filename"})
+"""Contents that say at a glance what a thing is or where."""
 _CHOOSES: Final = (Role.TARGET, Role.ITEM)
 
 
@@ -139,7 +141,7 @@ class Origins:
                 others = {name: other for name, other in hit.items() if name != argument}
                 reasons += self._targets(argument, value, tool, heard, others)
             elif role is Role.CONTENT:
-                reasons += self._contents(argument, value, heard)
+                reasons += self._contents(argument, value, self._pointing.heard(hit, short=True) if argument in _LABELS else heard)
         reasons += self._lasting(tool, args)
         if tool.category is not None and self._done.get(_whom(tool, args), action) != action:
             reasons.append(Reason("", tool.name, "It was done once already to the same."))
@@ -175,7 +177,7 @@ class Origins:
                 continue
             if timed and self._is_time(str(leaf)):
                 continue
-            if not own and self._is_number(leaf, hit):
+            if not own and self._is_number(argument, leaf, hit):
                 continue
             if pointing.goes_back(leaf) or pointing.read_out(leaf):
                 continue
@@ -217,14 +219,17 @@ class Origins:
             or self._pointing.keeps_time(text)
         )
 
-    def _is_number(self, value: Json, hit: Mapping[str, Json]) -> bool:
+    def _is_number(self, argument: str, value: Json, hit: Mapping[str, Json]) -> bool:
         """Say whether a number is a trusted one of what the owner spoke of or hits, or worked out from those."""
         text = folded(value)
         wanted = number(text)
         if wanted is None:
             return False
-        known = list(self._pointing.trusted_numbers())
-        return text in known or self._pointing.beside(value, hit) or is_result(wanted, self.said, known)
+        return (
+            self._pointing.is_number_of(argument, text, hit)
+            or self._pointing.beside(value, hit)
+            or is_result(wanted, self.said, self._pointing.trusted_numbers(argument))
+        )
 
     # ---- contents ------------------------------------------------------------------------------------------------
 

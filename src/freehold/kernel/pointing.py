@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Final, TypeGuard
 
 from freehold.base import Json
-from freehold.kernel.computed import is_extreme
+from freehold.kernel.computed import is_extreme, is_name
 from freehold.kernel.moments import is_moment
 from freehold.kernel.said import Said, pull
 from freehold.kernel.seen import Read, Record
@@ -76,14 +76,14 @@ class Pointing:
         for read in self._reads:
             yield from self.spoken_of(read)
 
-    def heard(self, hit: Mapping[str, Json]) -> list[Said]:
+    def heard(self, hit: Mapping[str, Json], *, short: bool = False) -> list[Said]:
         """Return what stands in the things that the owner spoke of or that are hit themselves."""
         targets = set(map(fold, texts_in(dict(hit))))
         found = []
         for read in self._reads:
             spoken_of = self.spoken_of(read)
             found += [
-                record.heard
+                record.known if short and self._pull(record, "", own=False) == _NO_PULL else record.heard
                 for record in read.records
                 if record in spoken_of or not targets.isdisjoint(record.trusted)
             ]
@@ -246,10 +246,21 @@ class Pointing:
 
     # ---- numbers and links ---------------------------------------------------------------------------------------
 
-    def trusted_numbers(self) -> Iterator[str]:
-        """Yield the numbers in trusted fields of the things that the owner spoke of."""
+    def trusted_numbers(self, argument: str = "") -> Iterator[str]:
+        """Yield the numbers in trusted fields of the things that the owner spoke of.
+
+        Where a thing has a field of the ``argument``'s name, only that counts; what names a thing is no number.
+        """
         for record in self.spoken():
-            yield from (text for text in record.trusted if number(text) is not None)
+            yield from _numbers_of(record, argument)
+
+    def is_number_of(self, argument: str, value: str, hit: Mapping[str, Json]) -> bool:
+        """Say whether a number is the one of the things at which the owner's words point most, of those with the same target."""
+        targets = set(map(fold, texts_in(dict(hit))))
+        spoken = list(self.spoken())
+        spoken = [record for record in spoken if not targets.isdisjoint(record.trusted)] or spoken
+        found = {text for record in self._ahead(spoken) or spoken for text in _numbers_of(record, argument)}
+        return value in found and (len(found) == 1 or not argument)
 
     def keeps_time(self, moment: str) -> bool:
         """Say whether a moment is of a day that the owner named, at the time of day of what they spoke of."""
@@ -325,6 +336,12 @@ class Pointing:
 def _is_clear(value: Json) -> TypeGuard[str]:
     """Say whether a value is a text of which nothing is hidden and each character is what it seems to be."""
     return isinstance(value, str) and not hidden(value) and is_plain(value)
+
+
+def _numbers_of(record: Record, argument: str) -> list[str]:
+    fields = {path: text for path, text in record.fields.items() if not is_name(path) and number(text) is not None}
+    named = [text for path, text in fields.items() if path.rpartition(".")[2] == argument]
+    return named or list(fields.values())
 
 
 def _addresses(record: Record) -> set[str]:

@@ -25,7 +25,7 @@ class Record:
     speak of a trusted value: its field's, or those of its tool. Records of one ``shape`` are of one kind.
     """
 
-    __slots__ = ("_heard", "_today", "called", "fields", "links", "shape", "strange", "trusted")
+    __slots__ = ("_heard", "_known", "_today", "called", "fields", "links", "shape", "strange", "trusted")
 
     def __init__(self, shape: str = "", today: dt.date | None = None) -> None:
         self.trusted: list[str] = []
@@ -35,6 +35,7 @@ class Record:
         self.links: set[str] = set()
         self.shape = shape
         self._heard: Said | None = None
+        self._known: Said | None = None
         self._today = today
 
     @property
@@ -45,6 +46,15 @@ class Record:
             for text in (*self.strange, *self.trusted):
                 self._heard.say(text)
         return self._heard
+
+    @property
+    def known(self) -> Said:
+        """What stands in its trusted fields, parsed once."""
+        if self._known is None:
+            self._known = Said(self._today)
+            for text in self.trusted:
+                self._known.say(text)
+        return self._known
 
     def holds(self, value: str) -> bool:
         """Say whether a trusted field is this folded value, or names it."""
