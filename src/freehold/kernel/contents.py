@@ -31,23 +31,26 @@ _TURNING: Final = frozenset(stem(word) for word in TURNING)
 _DEMANDING: Final = frozenset(stem(word) for word in DEMANDING)
 
 
-def wrong_figures(texts: Sequence[str], said: Said, heard: Sequence[Said]) -> list[str]:
-    """Return the figures of these texts that nobody gave whom the owner named, as they are written."""
+def wrong_figures(texts: Sequence[str], said: Said, heard: Sequence[Said], most: int) -> list[str]:
+    """Return the figures of these texts that nobody gave whom the owner named, as they are written.
+
+    ``most`` is how many things could have been counted.
+    """
     found: list[str] = []
     for text in texts:
         folded = fold(_LISTED.sub("", text))
         figures, rest = figures_of(folded, said.today)
-        found += [one.text for one in figures if not _given(one, folded, said, heard)]
+        found += [one.text for one in figures if not _given(one, folded, said, heard, most)]
         found += _spelled_out(words(rest))
     return found
 
 
-def _given(figure: Figure, text: str, said: Said, heard: Sequence[Said]) -> bool:
+def _given(figure: Figure, text: str, said: Said, heard: Sequence[Said], most: int) -> bool:
     if said.has(figure):
         return True
     if figure.number is None:
         return any(one.has(figure) for one in heard)
-    if is_count(figure.number, said):
+    if figure.number <= most and is_count(figure.number, said):
         return True
     if is_result(figure.number, said, [str(value) for one in heard for value in one.counted]):
         return True
@@ -116,9 +119,9 @@ def _spelled_out(found: list[str]) -> Iterator[str]:
     """Yield the words of a row of numbers, which could be a telephone number; fewer than three tell of nothing."""
     row: list[str] = []
     for word in [*found, ""]:
-        if word in NUMBER_WORDS and len(word) > 2:
+        if (word in NUMBER_WORDS and len(word) > 2) or len(word) == 1:
             row.append(word)
             continue
-        if len(row) >= 3:
+        if sum(len(one) > 1 for one in row) >= _SMALL:
             yield from row
         row = []

@@ -7,6 +7,7 @@ at; a *content* is made of the owner's words, trusted fields, words that instruc
 What has none is asked for. Only the gate and the runtime call it.
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -19,7 +20,7 @@ from freehold.kernel.computed import is_result, is_shifted
 from freehold.kernel.contents import foreign_words, wrong_figures
 from freehold.kernel.grades import Category
 from freehold.kernel.labels import Integrity
-from freehold.kernel.moments import figures_of, is_moment
+from freehold.kernel.moments import figures_of, is_day, is_moment
 from freehold.kernel.pointing import Pointing
 from freehold.kernel.said import Said
 from freehold.kernel.seen import Read, Record, Walk
@@ -39,6 +40,8 @@ from freehold.kernel.wording import (
 )
 
 MAX_SHOWN: Final = 80
+MAX_DAYS: Final = 62
+"""What begins in one year and ends in the next takes no longer."""
 OWN: Final = "the agent's own words"
 YOURS: Final = "your own words"
 ITEM_MARK: Final = "item:"
@@ -173,7 +176,7 @@ class Origins:
             if timed and not _ENDS.search(argument) and self.said.ends_by(str(leaf)):
                 yield Reason(argument, as_text(leaf)[:MAX_SHOWN], "It would begin when it ends.")
                 continue
-            if pointing.is_chosen(leaf, own=own, cues=cues) and self._fits(argument, leaf):
+            if pointing.is_chosen(leaf, own=own, cues=cues, each=tool.category is not Category.SPEND) and self._fits(argument, leaf):
                 continue
             if timed and self._is_time(str(leaf)):
                 continue
@@ -191,6 +194,8 @@ class Origins:
         if len(moments) > 1 and len(set(moments.values())) < len(moments):
             yield Reason("", tool.name, "It would begin and end at one moment.")
             return
+        if tool.category is Category.SPEND and any(args[name] is None and _ENDS.search(name) for name in args):
+            yield Reason("", tool.name, "Nobody said when it ends.")
         ends = [name for name in moments if _ENDS.search(name)]
         if len(moments) != 2 or len(ends) != 1:
             return
@@ -201,6 +206,8 @@ class Origins:
             yield Reason(end, last, "It would end before it begins.")
         elif last[:10] != first[:10] and not (self.said.names(last[:10]) or self._pointing.at(last)):
             yield Reason(end, last, "Nobody said that it lasts for days.")
+        elif last[:4] != first[:4] and not _is_near(first, last):
+            yield Reason(end, last, "Nobody said that it lasts for a year.")
 
     def _fits(self, argument: str, leaf: Json) -> bool:
         """Say whether a value has the form that its argument's name promises, and that others under it have."""
@@ -245,7 +252,7 @@ class Origins:
                     yield Reason(
                         argument, mark[:MAX_SHOWN], "It can be acted upon, and the owner does not name it."
                     )
-        wrong = wrong_figures(texts, self.said, heard)
+        wrong = wrong_figures(texts, self.said, heard, max((len(read.records) for read in self._reads), default=0))
         if wrong:
             yield Reason(
                 argument, ", ".join(wrong)[:MAX_SHOWN], "These figures are nobody's whom the owner named."
@@ -299,6 +306,11 @@ def _whom(tool: Tool, args: Mapping[str, Json]) -> str:
         if value and isinstance(value, str | list) and not _measures(value)
     }
     return tool.name + encode(whom or hit).decode()
+
+
+def _is_near(first: str, last: str) -> bool:
+    days = [dt.date.fromisoformat(text[:10]) for text in (first, last) if is_day(text[:10])]
+    return len(days) == 2 and (days[1] - days[0]).days <= MAX_DAYS
 
 
 def _measures(value: Json) -> bool:

@@ -13,7 +13,7 @@ from freehold.kernel.computed import is_extreme, is_name
 from freehold.kernel.moments import is_moment
 from freehold.kernel.said import Said, pull
 from freehold.kernel.seen import Read, Record
-from freehold.kernel.vocabulary import ALL_OF, COMMON, GROUP
+from freehold.kernel.vocabulary import ALL_OF, COMMON, GENERIC, GROUP
 from freehold.kernel.wording import (
     as_link,
     fold,
@@ -33,6 +33,7 @@ SHORT: Final = 120
 """A stranger's field of at most so many characters (a title, a file's name) may help to find its record."""
 PAIR: Final = 2
 """A thing with more addresses than who wrote it and who got it does not say by itself which of them is meant."""
+_VAGUE: Final = COMMON | GENERIC
 _NO_PULL: Final = (0, 0)
 _NAME_PARTS: Final = re.compile(r"[^\W\d_]{3,}")
 _STRANGERS: Final = "It comes from what strangers wrote."
@@ -100,7 +101,7 @@ class Pointing:
         if self.said.asks(ALL_OF) and self._is_listed(fold(text)):
             return True
         found = words(fold(text))
-        if any(word not in COMMON for word in found) and all(self.said.holds(word) for word in found):
+        if any(word not in _VAGUE for word in found) and all(self.said.holds(word) for word in found):
             return True
         link = as_link(fold(text))
         return any(
@@ -124,8 +125,11 @@ class Pointing:
         offered = any(is_part(text, field) for record in self.records() for field in record.trusted)
         return _OFFERED if offered else _NOBODY
 
-    def is_chosen(self, value: Json, *, own: bool, cues: Set[str] | None) -> bool:
-        """Say whether the owner named this as what is to be hit, or pointed at what holds it."""
+    def is_chosen(self, value: Json, *, own: bool, cues: Set[str] | None, each: bool = True) -> bool:
+        """Say whether the owner named this as what is to be hit, or pointed at what holds it.
+
+        ``each`` says that it may be any one of a list that they meant all of.
+        """
         text = folded(value)
         offered = any(record.holds(text) for record in self.records())
         if self.said.names_target(value, own=own, offered=offered, cues=cues):
@@ -133,11 +137,11 @@ class Pointing:
         kind = kind_of(value) if isinstance(value, str) else ""
         if kind and self.said.gives(kind):
             return False  # where the owner gave one, no other may stand in for it
-        return self.at(value, own=own) or (
+        return self.at(value, own=own, each=each) or (
             kind == "mail" and (self._is_person(text) or self._takes_part(text))
         )
 
-    def at(self, value: Json, *, own: bool = False) -> bool:
+    def at(self, value: Json, *, own: bool = False, each: bool = True) -> bool:
         """Say whether a trusted field holds the value, in the one record that the owner's words point at.
 
         ``own`` says that the value is one of the owner's own things, which a title by strangers may help to find.
@@ -145,15 +149,15 @@ class Pointing:
         text = folded(value)
         if isinstance(value, str) and (hidden(value) or value != value.strip()):
             return False
-        return bool(text) and any(self._points(read, text, own) for read in self._reads)
+        return bool(text) and any(self._points(read, text, own, each) for read in self._reads)
 
-    def _points(self, read: Read, value: str, own: bool) -> bool:
+    def _points(self, read: Read, value: str, own: bool, each: bool) -> bool:
         holding = [record for record in read.records if record.holds(value)]
         if not holding:
             return False
         if kind_of(value) == "mail" and len(_addresses(holding[0])) > PAIR:
             return False
-        if len(read.records) == 1 and read.asked and all(self.said.tells(text) for text in read.asked):
+        if len(read.records) == 1 and read.asked and all(self._is_hit(text, holding[0]) for text in read.asked):
             return kind_of(value) != "mail" or any(
                 self.said.calls(stem(w)) for text in read.asked for w in words(fold(text))
             )
@@ -162,7 +166,7 @@ class Pointing:
             called = holding[0].called.get(value, set())
             return not holding[0].strange and any(self.said.holds(word) for word in called - COMMON - {"get"})
         every_one = holding[0].called.get(value, set()) | {"them", "these", "those"}
-        if read.followed and all(not record.strange for record in holding) and self.said.means_all(every_one):
+        if each and read.followed and all(not record.strange for record in holding) and self.said.means_all(every_one):
             return True
         every = self._whole(read)
         if is_extreme(self.said, every, [r for r in every if r.holds(value)]):
@@ -177,6 +181,13 @@ class Pointing:
         ]
         best = max(strength for strength, _ in ranked)
         return best > _NO_PULL and all(holds for strength, holds in ranked if strength == best)
+
+    def _is_hit(self, text: str, record: Record) -> bool:
+        """Say whether the owner named what was asked for, and the one hit has it whole and not just in a longer word."""
+        folded = fold(text)
+        fields = (*record.trusted, *record.strange)
+        inside = any(folded in field for field in fields) and not any(is_part(folded, field) for field in fields)
+        return self.said.tells(text) and not inside
 
     def _whole(self, read: Read) -> list[Record]:
         """Return the things among which one can be the largest or the last: all that were told of as this was.

@@ -181,7 +181,7 @@ GENERIC: Final = frozenset(
     file files document documents folder docx doc pdf txt csv md xlsx event events hotel hotels
     restaurant restaurants car cars company companies channel channels com org net http https www
     example website page data user users email emails mail mails title subject name list item items city
-    street read write edit status open true false
+    street read write edit status open true false drive inbox mailbox calendar cloud workspace account
     """.split()  # noqa: SIM905
 )
 """Words that tell no thing from another of its kind."""
@@ -254,7 +254,8 @@ DEMANDING: Final = frozenset(
     """
     key password passwords passcode passphrase pin code codes credential credentials login secret alarm money
     cash pay payment payments fee iban urgent urgently immediately click install download
-    verify schlüssel passwort kennwort geheimnis geld bargeld zahle zahlen dringend sofort
+    verify bank transfer wire deposit cheque card voucher passport badge lease alone überweisung karte ausweis allein
+    schlüssel passwort kennwort geheimnis geld bargeld zahle zahlen dringend sofort
     clé code argent espèces payer paie urgent immédiatement cliquez
     """.split()  # noqa: SIM905
 )

@@ -73,4 +73,4 @@ def test_common_words_alone_are_nobodys() -> None:
 def test_a_figure_is_the_owners_or_stands_among_the_words_that_it_had(
     order: str, text: str, wrong: list[str]
 ) -> None:
-    assert wrong_figures([text], said(order), [PAGE]) == wrong
+    assert wrong_figures([text], said(order), [PAGE], 10) == wrong
