@@ -12,8 +12,8 @@ from typing import Final
 
 from freehold.kernel.moments import is_day
 from freehold.kernel.said import Said
-from freehold.kernel.vocabulary import NUMBER_WORDS
 from freehold.kernel.seen import Record
+from freehold.kernel.vocabulary import NUMBER_WORDS
 from freehold.kernel.wording import number, stem
 
 _MOST: Final = 40
@@ -53,11 +53,15 @@ _SUMS: Final = (
     "totaux",
 )
 _APART: Final = ("difference", "extra", "differenz", "différence")
-_INCREASES: Final = ("more", "extra", "increase", "increased", "raise", "above", "plus", "mehr", "erhöhe", "augmente", "added", "higher")
-_DECREASES: Final = ("less", "decrease", "decreased", "lower", "reduce", "below", "minus", "off", "discount", "weniger", "moins")
+_INCREASES: Final = (
+    "more", "extra", "increase", "increased", "raise", "above", "plus", "mehr", "erhöhe", "augmente", "added", "higher",
+)  # fmt: skip
+_DECREASES: Final = (
+    "less", "decrease", "decreased", "lower", "reduce", "below", "minus", "off", "discount", "weniger", "moins",
+)  # fmt: skip
 _DIFFERENCES: Final = (
-    *_INCREASES, *_DECREASES, "difference", "rest", "remaining", "remainder", "left", "missing", "differenz", "différence", "reste", "cost",
-    "instead",
+    *_INCREASES, *_DECREASES, "difference", "rest", "remaining", "remainder", "left", "missing", "differenz",
+    "différence", "reste", "cost", "instead",
 )  # fmt: skip
 _DIVIDED: Final = (
     "divide",
@@ -77,19 +81,38 @@ _COUNTS: Final = (
 )  # fmt: skip
 _FEW: Final = 100
 _PERCENT: Final = re.compile(r"(\d+(?:[.,]\d+)?|[a-z]+)\s*(?:%|percent|per cent|prozent|pour ?cent)")
-_PRICES: Final = frozenset("price cost amount rate fee fare".split())
-_SIZES: Final = frozenset("size amount length total capacity quantity number budget".split())
-_MEANT: Final = MappingProxyType({"space storage memory disk room large big": "size", "money expensive spend spent": "amount", "expensive money cheap": "price"})
-_TIMES_OF: Final = frozenset("length duration time hours minutes days".split())
+_PRICES: Final = frozenset(["price", "cost", "amount", "rate", "fee", "fare"])
+_SIZES: Final = frozenset(["size", "amount", "length", "total", "capacity", "quantity", "number", "budget"])
+_TIMES_OF: Final = frozenset(["length", "duration", "time", "hours", "minutes", "days"])
 _NONE: Final[Set[str]] = frozenset()
-_LARGEST: Final[Mapping[str, Set[str]]] = MappingProxyType({
-    "largest": _SIZES, "biggest": _SIZES, "highest": _NONE, "most": _NONE, "best": frozenset({"rating", "score"}), "longest": _TIMES_OF, "größte": _SIZES,
-    "höchste": _NONE, "plus grand": _SIZES, "expensive": _PRICES, "teuerste": _PRICES, "top": frozenset({"rating", "score"}),
-})
-_SMALLEST: Final[Mapping[str, Set[str]]] = MappingProxyType({
-    "smallest": _SIZES, "lowest": _NONE, "cheapest": _PRICES, "least": _NONE, "shortest": _TIMES_OF, "kleinste": _SIZES, "billigste": _PRICES,
-    "moins cher": _PRICES,
-})
+_LARGEST: Final[Mapping[str, Set[str]]] = MappingProxyType(
+    {
+        "largest": _SIZES,
+        "biggest": _SIZES,
+        "highest": _NONE,
+        "most": _NONE,
+        "best": frozenset({"rating", "score"}),
+        "longest": _TIMES_OF,
+        "größte": _SIZES,
+        "höchste": _NONE,
+        "plus grand": _SIZES,
+        "expensive": _PRICES,
+        "teuerste": _PRICES,
+        "top": frozenset({"rating", "score"}),
+    }
+)
+_SMALLEST: Final[Mapping[str, Set[str]]] = MappingProxyType(
+    {
+        "smallest": _SIZES,
+        "lowest": _NONE,
+        "cheapest": _PRICES,
+        "least": _NONE,
+        "shortest": _TIMES_OF,
+        "kleinste": _SIZES,
+        "billigste": _PRICES,
+        "moins cher": _PRICES,
+    }
+)
 """Superlatives, and what they measure; those without measure what stands behind them."""
 _LAST: Final = ("latest", "newest", "most recent", "last", "letzte", "neueste", "dernier", "dernière")
 _FIRST: Final = ("oldest", "earliest", "first", "älteste", "erste", "premier", "première")
@@ -98,7 +121,8 @@ _NEXT: Final = ("next", "upcoming", "nächste", "prochain", "prochaine")
 
 def results(said: Said, known: Iterable[str]) -> Iterator[Decimal]:
     """Yield what the owner's words make of the known numbers; nothing where they ask for no computing."""
-    numbers = sorted({value for value in map(number, known) if value is not None})
+    every = [value for value in map(number, known) if value is not None]
+    numbers = sorted(set(every))
     if not numbers or len(numbers) > _MOST:
         return
     own = sorted(said.amounts)
@@ -112,9 +136,11 @@ def results(said: Said, known: Iterable[str]) -> Iterator[Decimal]:
         apart = said.asks(_APART)
         more, less = said.asks(_INCREASES) and not apart, said.asks(_DECREASES) and not apart
         for value in numbers:
-            yield value * (1 + percent if more and not less else 1 - percent if less and not more else percent)
+            yield value * (
+                1 + percent if more and not less else 1 - percent if less and not more else percent
+            )
     if said.asks(_SUMS):
-        yield sum(numbers, Decimal())
+        yield sum(every, Decimal())
     if said.asks(_DIFFERENCES):
         yield from (abs(one - other) for one in own for other in numbers)
         if len(numbers) <= 2:
@@ -178,17 +204,18 @@ def is_extreme(said: Said, every: Sequence[Record], chosen: Sequence[Record]) ->
         return False
     (one,) = chosen
     return any(
-        column.count(value) == 1 and _leads(said, value, column, {stem(word) for word in one.called.get(value, ())} | _spoken(one.called.get(value, set())))
+        column.count(value) == 1
+        and _leads(
+            said,
+            value,
+            column,
+            {stem(word) for word in one.called.get(value, ())},
+        )
         for field, value in one.fields.items()
         if not _NAMES.search(field)
         for column in [[other.fields[field] for other in every if field in other.fields]]
         if len(column) == len(every)
     )
-
-
-def _spoken(called: Set[str]) -> set[str]:
-    """Return the stems by which people speak of what a field's words measure."""
-    return {stem(word) for word, measured in _MEANT.items() if measured in called for word in word.split()}
 
 
 def is_name(field: str) -> bool:

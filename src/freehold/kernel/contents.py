@@ -31,28 +31,33 @@ _TURNING: Final = frozenset(stem(word) for word in TURNING)
 _DEMANDING: Final = frozenset(stem(word) for word in DEMANDING)
 
 
-def wrong_figures(texts: Sequence[str], said: Said, heard: Sequence[Said], most: int) -> list[str]:
+def wrong_figures(
+    texts: Sequence[str], said: Said, heard: Sequence[Said], most: int, columns: Sequence[Sequence[str]] = ()
+) -> list[str]:
     """Return the figures of these texts that nobody gave whom the owner named, as they are written.
 
-    ``most`` is how many things could have been counted.
+    ``most`` is how many things could have been counted; ``columns`` are trusted numbers below each other.
     """
     found: list[str] = []
+    known = [[f"{value:f}" for one in heard for value in one.counted], *columns]
     for text in texts:
         folded = fold(_LISTED.sub("", text))
         figures, rest = figures_of(folded, said.today)
-        found += [one.text for one in figures if not _given(one, folded, said, heard, most)]
+        found += [one.text for one in figures if not _given(one, folded, said, heard, most, known)]
         found += _spelled_out(words(rest))
     return found
 
 
-def _given(figure: Figure, text: str, said: Said, heard: Sequence[Said], most: int) -> bool:
+def _given(
+    figure: Figure, text: str, said: Said, heard: Sequence[Said], most: int, known: Sequence[Sequence[str]]
+) -> bool:
     if said.has(figure):
         return True
     if figure.number is None:
         return any(one.has(figure) for one in heard)
     if figure.number <= most and is_count(figure.number, said):
         return True
-    if is_result(figure.number, said, [str(value) for one in heard for value in one.counted]):
+    if any(is_result(figure.number, said, numbers) for numbers in known):
         return True
     strict = said.counts  # where the owner gave a number, a stranger's stands among the stranger's words
     return any(one.has(figure) and (not strict or one.shares(figure, text)) for one in heard)
@@ -78,7 +83,8 @@ def foreign_words(
     guarded = [
         word
         for word, ran in zip(rest, passed, strict=True)
-        if not said.holds(word) and (stem(word) in _DEMANDING or (not ran and stem(word) in _TURNING))
+        if not said.holds(word)
+        and ((stem(word) in _DEMANDING and not _common(word)) or (not ran and stem(word) in _TURNING))
     ]
     own = [
         word

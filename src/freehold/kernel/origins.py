@@ -25,7 +25,7 @@ from freehold.kernel.pointing import Pointing
 from freehold.kernel.said import Said
 from freehold.kernel.seen import Read, Record, Walk
 from freehold.kernel.tools import Face, Role, Tool
-from freehold.kernel.vocabulary import ASKED_BY, TOWARDS
+from freehold.kernel.vocabulary import ASKED_BY, BOTH, TOWARDS
 from freehold.kernel.wording import (
     as_text,
     fold,
@@ -47,6 +47,10 @@ YOURS: Final = "your own words"
 ITEM_MARK: Final = "item:"
 _NAMES: Final = re.compile(r"[^\W.][\w .,()&+'-]*")
 _ENDS: Final = re.compile(r"(?:\A|_)(?:end|until|till|to|finish|close|return)(?:_|\Z)")
+_PLAIN: Final = frozenset(
+    {"street", "city", "country", "name", "first_name", "last_name", "title", "location"}
+)
+"""Arguments that hold nothing that can be acted upon: no account, no link."""
 _LABELS: Final = frozenset({"title", "location", "place", "filename"})
 """Contents that say at a glance what a thing is or where."""
 _CHOOSES: Final = (Role.TARGET, Role.ITEM)
@@ -98,7 +102,12 @@ class Origins:
 
     def did(self, tool: Tool, args: Mapping[str, Json], action: str) -> None:
         """Take in that an action was carried out; the same one again, by another action, is a repetition."""
-        self._done.setdefault(_whom(tool, args), action)
+        self._done.setdefault(self._once(tool, args), action)
+
+    def _once(self, tool: Tool, args: Mapping[str, Json]) -> str:
+        """Return what may be done once: to each whom it hits; where the owner spoke of both, in just this way."""
+        same = tool.category is not Category.SPEND and self.said.asks(BOTH)
+        return tool.name + encode(dict(args)).decode() if same else _whom(tool, args)
 
     def influenced(self, tool: Tool, args: Mapping[str, Json]) -> list[str]:
         """Return what this action writes that strangers could have put there, folded, for ``written`` later on."""
@@ -144,9 +153,11 @@ class Origins:
                 others = {name: other for name, other in hit.items() if name != argument}
                 reasons += self._targets(argument, value, tool, heard, others)
             elif role is Role.CONTENT:
-                reasons += self._contents(argument, value, self._pointing.heard(hit, short=True) if argument in _LABELS else heard)
+                reasons += self._contents(
+                    argument, value, self._pointing.heard(hit, short=True) if argument in _LABELS else heard
+                )
         reasons += self._lasting(tool, args)
-        if tool.category is not None and self._done.get(_whom(tool, args), action) != action:
+        if tool.category is not None and self._done.get(self._once(tool, args), action) != action:
             reasons.append(Reason("", tool.name, "It was done once already to the same."))
         return tuple(reasons)
 
@@ -176,7 +187,9 @@ class Origins:
             if timed and not _ENDS.search(argument) and self.said.ends_by(str(leaf)):
                 yield Reason(argument, as_text(leaf)[:MAX_SHOWN], "It would begin when it ends.")
                 continue
-            if pointing.is_chosen(leaf, own=own, cues=cues, each=tool.category is not Category.SPEND) and self._fits(argument, leaf):
+            if pointing.is_chosen(
+                leaf, own=own, cues=cues, each=tool.category is not Category.SPEND
+            ) and self._fits(argument, leaf):
                 continue
             if timed and self._is_time(str(leaf)):
                 continue
@@ -184,7 +197,7 @@ class Origins:
                 continue
             if pointing.goes_back(leaf) or pointing.read_out(leaf):
                 continue
-            if tool.category is None and pointing.may_follow(leaf):
+            if tool.category is None and (pointing.may_follow(leaf) or pointing.is_noted(leaf)):
                 continue
             yield Reason(argument, as_text(leaf)[:MAX_SHOWN], pointing.why_not(leaf))
 
@@ -194,7 +207,9 @@ class Origins:
         if len(moments) > 1 and len(set(moments.values())) < len(moments):
             yield Reason("", tool.name, "It would begin and end at one moment.")
             return
-        if tool.category is Category.SPEND and any(args[name] is None and _ENDS.search(name) for name in args):
+        if tool.category is Category.SPEND and any(
+            args[name] is None and _ENDS.search(name) for name in args
+        ):
             yield Reason("", tool.name, "Nobody said when it ends.")
         ends = [name for name in moments if _ENDS.search(name)]
         if len(moments) != 2 or len(ends) != 1:
@@ -213,6 +228,8 @@ class Origins:
         """Say whether a value has the form that its argument's name promises, and that others under it have."""
         if not isinstance(leaf, str) or not leaf:
             return True
+        if argument in _PLAIN and marked(leaf):
+            return False
         mail = "mail" not in argument or "id" in argument or "@" in leaf
         return mail and self._pointing.fits(argument, leaf)
 
@@ -252,7 +269,9 @@ class Origins:
                     yield Reason(
                         argument, mark[:MAX_SHOWN], "It can be acted upon, and the owner does not name it."
                     )
-        wrong = wrong_figures(texts, self.said, heard, max((len(read.records) for read in self._reads), default=0))
+        most = max((len(read.records) for read in self._reads), default=0)
+        told = [_with_its_field(value, text) for text in texts]
+        wrong = wrong_figures(told, self.said, heard, most, list(self._pointing.columns()))
         if wrong:
             yield Reason(
                 argument, ", ".join(wrong)[:MAX_SHOWN], "These figures are nobody's whom the owner named."
@@ -306,6 +325,13 @@ def _whom(tool: Tool, args: Mapping[str, Json]) -> str:
         if value and isinstance(value, str | list) and not _measures(value)
     }
     return tool.name + encode(whom or hit).decode()
+
+
+def _with_its_field(value: Json, text: str) -> str:
+    """Return a text of a form with the name of its field before it, and cents as the sum that they are."""
+    field = next((name for name, one in value.items() if one == text), "") if isinstance(value, dict) else ""
+    amount = number(text) if "cents" in field.split("_") else None
+    return f"{field.replace('_', ' ')} {text if amount is None else format(amount / 100, 'f')}".strip()
 
 
 def _is_near(first: str, last: str) -> bool:

@@ -96,7 +96,7 @@ class Pointing:
 
     def leads_to(self, text: str) -> bool:
         """Say whether the owner named this, or spoke of the thing that it stands in."""
-        if self.said.tells(text) or self.at(text, own=True):
+        if self.said.tells(text) or self.at(text, own=True) or self.is_noted(text):
             return True
         if self.said.asks(ALL_OF) and self._is_listed(fold(text)):
             return True
@@ -157,7 +157,11 @@ class Pointing:
             return False
         if kind_of(value) == "mail" and len(_addresses(holding[0])) > PAIR:
             return False
-        if len(read.records) == 1 and read.asked and all(self._is_hit(text, holding[0]) for text in read.asked):
+        if (
+            len(read.records) == 1
+            and read.asked
+            and all(self._is_hit(text, holding[0]) for text in read.asked)
+        ):
             return kind_of(value) != "mail" or any(
                 self.said.calls(stem(w)) for text in read.asked for w in words(fold(text))
             )
@@ -166,7 +170,12 @@ class Pointing:
             called = holding[0].called.get(value, set())
             return not holding[0].strange and any(self.said.holds(word) for word in called - COMMON - {"get"})
         every_one = holding[0].called.get(value, set()) | {"them", "these", "those"}
-        if each and read.followed and all(not record.strange for record in holding) and self.said.means_all(every_one):
+        if (
+            each
+            and read.followed
+            and all(not record.strange for record in holding)
+            and self.said.means_all(every_one)
+        ):
             return True
         every = self._whole(read)
         if is_extreme(self.said, every, [r for r in every if r.holds(value)]):
@@ -183,10 +192,12 @@ class Pointing:
         return best > _NO_PULL and all(holds for strength, holds in ranked if strength == best)
 
     def _is_hit(self, text: str, record: Record) -> bool:
-        """Say whether the owner named what was asked for, and the one hit has it whole and not just in a longer word."""
+        """Say whether the owner named what was asked for, and the one hit has it whole, not inside a longer word."""
         folded = fold(text)
         fields = (*record.trusted, *record.strange)
-        inside = any(folded in field for field in fields) and not any(is_part(folded, field) for field in fields)
+        inside = any(folded in field for field in fields) and not any(
+            is_part(folded, field) for field in fields
+        )
         return self.said.tells(text) and not inside
 
     def _whole(self, read: Read) -> list[Record]:
@@ -200,9 +211,14 @@ class Pointing:
             if self.said.tells(text):
                 continue
             folded = fold(text)
-            lists = [one for one in self._reads if any(record.holds(folded) for record in one.records) and one.tool != read.tool]
+            lists = [
+                one
+                for one in self._reads
+                if any(record.holds(folded) for record in one.records) and one.tool != read.tool
+            ]
             if not any(
-                all(any(record.holds(fold(name)) for name in asked) for record in one.records) for one in lists
+                all(any(record.holds(fold(name)) for name in asked) for record in one.records)
+                for one in lists
             ):
                 return []
         if any(other.cut for other in alike):
@@ -214,6 +230,7 @@ class Pointing:
         texts = [text for text in record.trusted if own or text != value]
         if own:
             texts += [text for text in record.strange if len(text) <= SHORT]
+            texts += self._told_of(record)
         found: set[str] = set()
         for text in texts:
             found |= self.said.distinct(text)
@@ -221,6 +238,15 @@ class Pointing:
             # Whoever has an address there is spoken of by name, not by topic.
             found = {word for word in found if self.said.calls(word)}
         return pull(found)
+
+    def _told_of(self, record: Record) -> list[str]:
+        """Return the trusted fields of the one thing that was looked up by what this record holds."""
+        return [
+            text
+            for read in self._reads
+            if len(read.asked) == len(read.records) == 1 and fold(read.asked[0]) in record.trusted
+            for text in read.records[0].trusted
+        ]
 
     # ---- people --------------------------------------------------------------------------------------------------
 
@@ -265,8 +291,19 @@ class Pointing:
         for record in self.spoken():
             yield from _numbers_of(record, argument)
 
+    def columns(self) -> Iterator[list[str]]:
+        """Yield the trusted numbers that stand below each other: in one field of a list, or at the end of lines."""
+        for read in self._reads:
+            below: dict[str, list[str]] = {}
+            for record in read.records:
+                yield record.below
+                for path, text in record.fields.items():
+                    if number(text) is not None and not is_name(path):
+                        below.setdefault(path, []).append(text)
+            yield from below.values()
+
     def is_number_of(self, argument: str, value: str, hit: Mapping[str, Json]) -> bool:
-        """Say whether a number is the one of the things at which the owner's words point most, of those with the same target."""
+        """Say whether a number is the one of what the owner's words point at most, of what has the same target."""
         targets = set(map(fold, texts_in(dict(hit))))
         spoken = list(self.spoken())
         spoken = [record for record in spoken if not targets.isdisjoint(record.trusted)] or spoken
@@ -325,6 +362,19 @@ class Pointing:
             links == {as_link(value)} for strength, links in found if strength == best
         )
 
+    def is_noted(self, value: Json) -> bool:
+        """Say whether just this link stands in a trusted field: whoever follows it tells nothing but that they do."""
+        return (
+            _is_clear(value)
+            and value == value.lower()
+            and any(
+                kind_of(mark) == "link" and as_link(mark) == as_link(value)
+                for record in self.records()
+                for text in record.trusted
+                for mark in marked(text)
+            )
+        )
+
     def read_out(self, value: Json) -> bool:
         """Say whether the owner sent the agent to read this out: it is the one such value where they sent it.
 
@@ -350,7 +400,9 @@ def _is_clear(value: Json) -> TypeGuard[str]:
 
 
 def _numbers_of(record: Record, argument: str) -> list[str]:
-    fields = {path: text for path, text in record.fields.items() if not is_name(path) and number(text) is not None}
+    fields = {
+        path: text for path, text in record.fields.items() if not is_name(path) and number(text) is not None
+    }
     named = [text for path, text in fields.items() if path.rpartition(".")[2] == argument]
     return named or list(fields.values())
 

@@ -6,14 +6,13 @@ an agent under the influence of strangers wants to use.
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
 from freehold.base import Json
 from freehold.kernel.moments import (
-    DIGITS,
     MOMENT,
     ORDINAL,
     TIME,
@@ -27,9 +26,17 @@ from freehold.kernel.moments import (
     times_in,
     without_moments,
 )
+from freehold.kernel.phrases import (
+    QUOTED,
+    means_all,
+    measures,
+    orders_in,
+    people_in,
+    placed,
+    stands,
+    surroundings,
+)
 from freehold.kernel.vocabulary import (
-    ALL_OF,
-    ASKED_BY,
     COMMON,
     GENERIC,
     NUMBER_WORDS,
@@ -37,7 +44,6 @@ from freehold.kernel.vocabulary import (
     PRONOUNS,
     SOURCES,
     TOWARDS,
-    UNITS,
     VALUED,
     WEEKDAYS,
 )
@@ -67,7 +73,6 @@ _READ_OUT: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     }
 )
 """How people say that such a value is to be read out of a thing."""
-_QUOTED: Final = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“]*“|«[^»]*»|(?<!\w)'[^']*'(?!\w)")
 _CODE: Final = re.compile(r"(?=(?:\D*\d){4})[a-z0-9 ]{10,}")
 _AMOUNT: Final = re.compile(
     r"(?<![\w.,#-])[-+]?\d+(?:[.,'’ ]\d{3})*(?:[.,]\d+)?(?![\w%]|\s*(?:%|percent|prozent|pour))"
@@ -77,20 +82,6 @@ _ADDRESSED: Final = re.compile(
     r"|\b\d{4,5} (?=[A-Z][a-zß-ÿ]{2})|(?<=straße )\d+|(?<=strasse )\d+|(?<=weg )\d+"
 )
 """Numbers of houses and of post, which name no amount."""
-_ROW: Final = re.compile(r"[^\W\d_a-zß-ÿ][^\W\d_]+(?: [^\W\d_a-zß-ÿ][^\W\d_]+)*")
-_BEGINNING: Final = COMMON | frozenset().union(*ASKED_BY.values())
-_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
-_QUESTION: Final = re.compile(
-    r"\W*(?:what|when|where|who|whom|whose|which|how(?! about)|is|are|was|were|do|does|did|has|have|had|am"
-    r"|was|wann|wo|wer|wem|wen|wessen|welche[rsnm]?|wie|ist|sind|war|waren|hat|habe|haben"
-    r"|qu'est|quel(?:le)?s?|quand|où|qui|combien|comment|est-ce)\b"
-)
-_REQUEST: Final = re.compile(r"\b(?:please|can you|could you|would you|will you|and (?:then )?(?:send|add|put|create|book|tell|write)|bitte|s'il)\b")
-_REMINDED: Final = re.compile(
-    r"(?<=\bremind)(?:er|ers)?\b[^.;!?]*?\b(?:to|about)\b(?! (?:the|my|our|his|her|their|a|an|all|every|everyone)\b)[^.;!?]*"
-)
-"""What somebody is to be reminded of is not ordered."""
-_NEAR: Final = 4
 _QUOTES: Final = frozenset("\"'“”„«»‘’")
 _NEAR_DAYS: Final = 62
 _LISTED: Final = re.compile(r"(?<=\d),(?!\d{3}(?!\d))|(?<=[^\d\s]),(?=\d)")
@@ -98,9 +89,6 @@ _LISTED: Final = re.compile(r"(?<=\d),(?!\d{3}(?!\d))|(?<=[^\d\s]),(?=\d)")
 _EARLIER: Final = "<"
 _LEADING: Final = TOWARDS | PLACED | VALUED
 _VAGUE: Final = COMMON | GENERIC
-_AROUND: Final = 3
-_ALONE: Final = frozenset("everyone everybody both alle allen tous toutes jedem jeden".split())
-_TOKEN: Final = re.compile(r"[$€£%]|[^\W_]+")
 
 
 class Said:
@@ -146,11 +134,11 @@ class Said:
             self._given.update(kind_of(mark) for mark in marked(folded))
         self._texts.append(folded)
         self._written.append(" ".join(text.split()))
-        called = {stem(fold(word)) for word in WORD.findall(_QUOTED.sub(" ", text)) if not word[0].islower()}
-        self._people += _people_in(_QUOTED.sub(" , ", text))
+        called = {stem(fold(word)) for word in WORD.findall(QUOTED.sub(" ", text)) if not word[0].islower()}
+        self._people += people_in(QUOTED.sub(" , ", text))
         self._called |= called | set(map(unaccented, called))
-        self._unquoted.append(fold(_QUOTED.sub(" , ", text)))
-        self._orders += [_REMINDED.sub(" ", one) for one in _SENTENCE.split(folded) if not _asks_only(one)]
+        self._unquoted.append(fold(QUOTED.sub(" , ", text)))
+        self._orders += orders_in(folded)
         bare = without_moments(folded)
         self._bare.append(bare)
         plain = without_moments(fold(_ADDRESSED.sub(" ", text)))
@@ -160,7 +148,7 @@ class Said:
         self._latest = {*stems, *map(unaccented, stems)}
         self._stems |= self._latest
         self._runs.update(zip(stems, stems[1:], stems[2:], strict=False))
-        for about, around in _surroundings(folded):
+        for about, around in surroundings(folded):
             self._around.setdefault(about, set()).update(around or {""})
         for match in _NUMBER.findall(_LISTED.sub(" , ", folded)):
             value = number(match)
@@ -234,30 +222,11 @@ class Said:
 
     def means_all(self, called: Set[str]) -> bool:
         """Say whether people meant each thing of a list whose things are ``called`` so: `all hotels`, `everyone`."""
-        stems = {stem(word) for word in called}
-        for text in self._unquoted:
-            found = words(text)
-            for at, word in enumerate(found):
-                if word in ALL_OF and (
-                    word in _ALONE or not stems.isdisjoint(stem(one) for one in found[at + 1 : at + 1 + _AROUND])
-                ):
-                    return True
-        return False
+        return any(means_all(text, called) for text in self._unquoted)
 
     def measures(self, superlatives: Mapping[str, Set[str]], called: Set[str]) -> bool:
-        """Say whether a superlative was said that measures what is ``called`` so, by stems.
-
-        One that measures nothing by itself has to stand a little before such a word.
-        """
-        for word, measured in superlatives.items():
-            if {stem(one) for one in measured} & called and self.asks((word,)):
-                return True
-            for text in self._texts:
-                for match in re.finditer(rf"(?<!\w){word}(?!\w)", text):
-                    near = words(text[match.end() :])[:_AROUND] + words(text[: match.start()])[-_AROUND:]
-                    if not measured and not called.isdisjoint(map(stem, near)):
-                        return True
-        return False
+        """Say whether a superlative was said that measures what is ``called`` so, by stems."""
+        return any(measures(text, superlatives, called) for text in self._texts)
 
     def names(self, value: Json) -> bool:
         """Say whether exactly this value was said: as written, or as the same number, day or time."""
@@ -292,8 +261,11 @@ class Said:
 
     def tells(self, text: str) -> bool:
         """Say whether people named this, and it tells one thing from another."""
-        named = is_moment(text) or kind_of(text) or not words(fold(text)) or number(fold(text)) is not None
-        return self.names(text) and (bool(named) or any(word not in _VAGUE for word in words(fold(text))))
+        folded = fold(text)
+        if number(folded) is not None:
+            return any(is_part(folded, one) for one in self._texts)
+        marks = is_moment(text) or kind_of(text) or not words(folded)
+        return self.names(text) and (bool(marks) or any(word not in _VAGUE for word in words(folded)))
 
     def sends_for(self, kind: str) -> bool:
         """Say whether people sent somebody to read a value of this kind out of a thing."""
@@ -339,13 +311,13 @@ class Said:
             quoted = any(
                 f'"{value}"' in text or f"'{value}'" in text or f"#{value}" in text for text in self._written
             )
-            return quoted or (cues is not None and any(_placed(folded, text, cues) for text in self._texts))
+            return quoted or (cues is not None and any(placed(folded, text, cues) for text in self._texts))
         texts = self._texts if offered else self._written
         if not offered and cues is None and not self._is_whole(str(value)):
             return False
         if cues is not None and not PRONOUNS.isdisjoint(self._latest):
             cues = None
-        return any(_stands(folded if offered else str(value), text, cues) for text in texts)
+        return any(stands(folded if offered else str(value), text, cues) for text in texts)
 
     def _is_aim(self, value: str) -> bool:
         """Say whether an address that was said stands somewhere else than right behind a word of source."""
@@ -458,7 +430,7 @@ class Said:
     def shares(self, figure: Figure, text: str) -> bool:
         """Say whether a number stands in a folded text among words that were around it here, or was alone here."""
         mine = self._around.get(figure.number or Decimal(), set())
-        theirs = (around for about, around in _surroundings(text) if about == figure.number)
+        theirs = (around for about, around in surroundings(text) if about == figure.number)
         return "" in mine or any(not mine.isdisjoint(around) for around in theirs)
 
     def distinct(self, text: str) -> set[str]:
@@ -483,78 +455,6 @@ def pull(found: Iterable[str]) -> tuple[int, int]:
     return late, early
 
 
-def _stands(value: str, text: str, cues: Set[str] | None) -> bool:
-    """Say whether a value stands in a text: with ``cues`` right behind one, or a little behind a word of direction."""
-    if not is_part(value, text):
-        return False
-    if cues is None:
-        return True
-    wanted = {stem(cue) for cue in cues} | cues
-    start = text.find(value)
-    while start >= 0:
-        before = re.findall(r"[\w'@.-]+|,", fold(text[:start]))[-_NEAR:]
-        last = before[-1] if before else ""
-        led = any(word in wanted or stem(word) in wanted for word in before[-2:])
-        cued = led or last in PLACED or not TOWARDS.isdisjoint(before)
-        if cued and last not in SOURCES:
-            return True
-        start = text.find(value, start + 1)
-    return False
-
-
-def _asks_only(sentence: str) -> bool:
-    """Say whether a folded sentence asks to be told something, and orders nothing."""
-    return bool(sentence.rstrip().endswith("?") and _QUESTION.match(sentence) and not _REQUEST.search(sentence))
-
-
-def _people_in(text: str) -> list[set[str]]:
-    """Return the names in a text, each as the stems of its words: rows of words with a capital letter.
-
-    The first word of a sentence has one anyhow: it counts where it stands alone.
-    """
-    found = []
-    for match in _ROW.finditer(text):
-        row = match[0].split()
-        if (
-            len(row) > 1
-            and not text[: match.start()].rstrip(" \n").strip("\"'")[-1:].isalnum()
-            and fold(row[0]) in _BEGINNING
-        ):
-            row = row[1:]
-        found.append({unaccented(stem(fold(word))) for word in row})
-    return found
-
-
 def _is_name(word: str) -> bool:
     """Say whether a word stands as part of a name or of an address: with a capital letter, or a number."""
     return word[0].isupper() or word[0].isdigit()
-
-
-def _placed(value: str, text: str, cues: Set[str]) -> bool:
-    """Say whether a common word stands where only a name does: right behind a word of place or a cue, or before one."""
-    wanted = PLACED | cues - {",", "and", "und", "et"}
-    for match in re.finditer(
-        rf"(?:([\w']+)\s+)?(?:the\s+)?(?<![\w#]){re.escape(value)}(?!\w)(?:\s+([\w']+))?", text
-    ):
-        if match[1] in wanted or match[2] in ("channel", "group", "kanal", "canal"):
-            return True
-    return False
-
-
-def _surroundings(text: str) -> Iterator[tuple[Decimal, set[str]]]:
-    """Yield each number of a folded text, and the words and signs of money right before and behind it."""
-    for match in DIGITS.finditer(text):
-        value = number(match[0])
-        if value is not None:
-            near = [
-                *_TOKEN.findall(text[: match.start()][-40:])[-_AROUND:],
-                *_TOKEN.findall(text[match.end() :][:40])[:_AROUND],
-            ]
-            yield (
-                value,
-                {
-                    stem(word)
-                    for word in near
-                    if not word.isdigit() and (len(word) > _AROUND or word in UNITS)
-                },
-            )

@@ -15,17 +15,30 @@ from freehold.kernel.tools import Face
 from freehold.kernel.wording import as_link, as_text, fold, is_part, kind_of, marked, words
 
 Written = Callable[[str], bool]
+_LAST_NUMBER: Final = re.compile(r"(?<![\d.-])(\d+(?:[.,]\d+)*)[^\w.,]*\Z")
 _NAME: Final = re.compile(r"[\w.#@+-]{1,40}")
 
 
 class Record:
     """One thing that a tool told of: its fields, by who could have written them.
 
-    ``fields`` are the trusted values by path, of several there the first; ``links`` are those of strangers as they wrote them. ``called`` are the words by which people
-    speak of a trusted value: its field's, or those of its tool. Records of one ``shape`` are of one kind.
+    ``fields`` are the trusted values by path, of several there the first; ``links`` are those of strangers as they
+    wrote them, ``below`` the trusted numbers at the end of lines. ``called`` are the words by which people speak of a
+    trusted value: its field's, or those of its tool. Records of one ``shape`` are of one kind.
     """
 
-    __slots__ = ("_heard", "_known", "_today", "called", "fields", "links", "shape", "strange", "trusted")
+    __slots__ = (
+        "_heard",
+        "_known",
+        "_today",
+        "below",
+        "called",
+        "fields",
+        "links",
+        "shape",
+        "strange",
+        "trusted",
+    )
 
     def __init__(self, shape: str = "", today: dt.date | None = None) -> None:
         self.trusted: list[str] = []
@@ -33,6 +46,7 @@ class Record:
         self.called: dict[str, set[str]] = {}
         self.fields: dict[str, str] = {}
         self.links: set[str] = set()
+        self.below: list[str] = []
         self.shape = shape
         self._heard: Said | None = None
         self._known: Said | None = None
@@ -154,6 +168,8 @@ class Walk:
             place.strange.append(fold(text))
             place.links.update(as_link(mark) for mark in marked(text) if kind_of(mark) == "link")
             return
+        if record is not None:
+            record.below += [last for line in text.splitlines() for last in _LAST_NUMBER.findall(fold(line))]
         for line in [text] if record is not None else text.splitlines():
             folded, place = fold(line), record or self._new()
             place.trusted.append(folded)

@@ -242,6 +242,9 @@ ALL_OF: Final = frozenset(
 )
 """Words by which people mean a whole set, so that nothing is chosen out of it."""
 
+BOTH: Final = frozenset("both beide beiden twice zweimal deux".split())  # noqa: SIM905
+"""Words by which people mean that something is done more than once."""
+
 TURNING: Final = frozenset(
     """
     not never none nor neither cancel cancelled canceled stop refuse refuses fake

@@ -54,3 +54,20 @@ def test_a_moment_is_shifted_by_what_was_said_alone() -> None:
     assert not is_shifted("2026-12-11 09:00", said("the same time next week"), known)
     assert not is_shifted("2026-12-10 10:00", said("the same time next week"), known)
     assert not is_shifted("soon", said("next week"), known)
+
+
+def test_more_is_no_less_and_a_difference_no_sum() -> None:
+    for text, right, wrong in (
+        ("Raise it by 10 %.", "1210", "990"),
+        ("Lower it by 10 %.", "990", "1210"),
+        ("Pay 10 % of it.", "110", "1210"),
+        ("The rent rose by 10 %, pay the difference.", "110", "1210"),
+        ("It cost 120, pay the difference.", "980", "1220"),
+    ):
+        assert is_result(Decimal(right), said(text), ["1100"]), text
+        assert not is_result(Decimal(wrong), said(text), ["1100"]), text
+
+
+def test_equal_numbers_are_added_each() -> None:
+    assert is_result(Decimal("30"), said("Pay the total."), ["10", "10", "10"])
+    assert not is_result(Decimal("10"), said("Pay the total."), ["10", "10", "10"])

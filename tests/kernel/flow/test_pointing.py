@@ -248,3 +248,133 @@ def test_an_address_that_strangers_name_stands_in_for_none_that_was_given() -> N
     origins = told("Read www.a.example, then write to the person whose email stands there.")
     origins.saw("page", page, {"url": "www.a.example"}, "Write to jane@w0rk.example.")
     assert why(origins, SEND, {"to": "jane@w0rk.example"}) == []
+
+
+# ---- what an agent may not make of a list --------------------------------------------------------------------
+
+
+def test_a_superlative_measures_what_it_is_said_of() -> None:
+    origins = told("Delete the file with the highest rating.", mails=[STRANGER])
+    listed: list[Json] = [{"id": "f0", "size": 900, "rating": 1}, {"id": "f1", "size": 1, "rating": 5}]
+    origins.saw("files", FILES, {}, listed)
+    assert why(origins, DROP, {"id": "f1"}) == []
+    assert why(origins, DROP, {"id": "f0"}) == ["id"]
+
+
+def test_a_list_that_the_agent_cut_has_no_largest() -> None:
+    for asked in ({"limit": 3}, {"names": ["f0", "f1"]}):
+        origins = told("Delete the largest file.", mails=[STRANGER])
+        origins.saw("files", FILES, asked, some_files(20, 300, 4))
+        assert why(origins, DROP, {"id": "f1"}) == ["id"], asked
+
+
+def test_a_list_that_was_asked_for_twice_still_has_one() -> None:
+    origins = told("Delete the largest file.", mails=[STRANGER])
+    for _ in range(2):
+        origins.saw("files", FILES, {}, some_files(20, 300, 4))
+    assert why(origins, DROP, {"id": "f1"}) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("Delete that file.", "file"),
+        ("We perform on Friday; delete it.", "perform"),
+        ("Delete one of them.", "1"),
+    ],
+)
+def test_the_one_hit_of_a_word_that_tells_nothing_is_no_choice(said: str, query: str) -> None:
+    origins = told(said, mails=[STRANGER])
+    origins.saw("find", FILES, {"name": query}, [{"id": "f1", "name": "employee-performance"}])
+    assert why(origins, DROP, {"id": "f1"}) == ["id"]
+
+
+def test_all_of_one_list_are_not_all_of_another() -> None:
+    for said, meant in (("Delete all files.", []), ("Read all mails, then delete it.", ["id"])):
+        origins = told(said, mails=[STRANGER])
+        origins.saw("list_files", FILES, {}, ["first", "second"])
+        assert why(origins, DROP, {"id": "first"}) == meant, said
+
+
+def test_what_was_ordered_is_found_by_what_was_looked_up_for_it() -> None:
+    origins = told("Delete the order of the desk lamp.", mails=[STRANGER])
+    origins.saw("orders", FILES, {}, [{"id": "o1", "product": "p7"}, {"id": "o2", "product": "p10"}])
+    origins.saw("product", FILES, {"id": "p10"}, [{"id": "p10", "name": "desk lamp"}])
+    assert why(origins, DROP, {"id": "o2"}) == []
+    assert why(origins, DROP, {"id": "o1"}) == ["id"]
+
+
+def test_a_link_that_the_owner_noted_may_be_read_just_so() -> None:
+    origins = told("Will it rain?", mails=[STRANGER])
+    note = "weather: https://api.weather.example/hamburg"
+    origins.saw("notes", Face("Reads a note.", {}, {}, {"": Integrity.ESTATE}), {"name": "weather"}, note)
+    assert why(origins, GET, {"url": "https://api.weather.example/hamburg"}) == []
+    for turned in ("/hamburg//", "/Hamburg", "/hamburg?q=1", "/bremen"):
+        assert why(origins, GET, {"url": "https://api.weather.example" + turned}) == ["url"], turned
+
+
+def test_a_number_is_that_of_the_one_thing_meant_and_of_its_field() -> None:
+    origins = told("Pay the rent again.", mails=[STRANGER])
+    rows: list[Json] = [
+        {"id": "7", "payee": "rent", "amount": 1100},
+        {"id": "8", "payee": "rent", "amount": 90},
+    ]
+    origins.saw("rows", FILES, {}, rows)
+    assert "amount" in why(origins, PAY, {"to": "x", "amount": 1100})
+    origins = told("Pay the rent again.", mails=[STRANGER])
+    origins.saw("rows", FILES, {}, rows[:1])
+    assert "amount" not in why(origins, PAY, {"to": "x", "amount": 1100})
+    assert "amount" in why(origins, PAY, {"to": "x", "amount": 7})
+
+
+# ---- when -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "reasons"),
+    [
+        ("2026-05-19 12:00", "2026-05-19 13:00", []),
+        ("2026-05-19 13:00", "2026-05-19 14:00", ["start"]),
+        ("2026-05-19 12:00", "2026-05-19 11:00", ["end"]),
+        ("2026-05-19 12:00", "2026-06-19 12:00", ["end"]),
+        ("2026-05-19 19:00", "2026-05-19 20:00", ["start"]),
+    ],
+)
+def test_a_thing_begins_when_it_was_said_and_ends_soon_after(
+    start: str, end: str, reasons: list[str]
+) -> None:
+    entry = a_tool(
+        "make_entry", Category.CHANGE_SOURCE, start=Role.TARGET, end=Role.INNER, title=Role.CONTENT
+    )
+    origins = told("Make an entry 'Lunch' on 2026-05-19 at 12:00.", mails=[STRANGER])
+    assert why(origins, entry, {"start": start, "end": end, "title": "Lunch"}) == reasons
+
+
+def test_what_is_paid_for_has_an_end() -> None:
+    rent = a_tool("rent_car", Category.SPEND, company=Role.TARGET, start=Role.TARGET, end=Role.TARGET)
+    origins = told("Book a car at 'Green Wheels' from 2026-05-19 to 2026-05-22.", mails=[STRANGER])
+    booked: dict[str, Json] = {"company": "Green Wheels", "start": "2026-05-19", "end": "2026-05-22"}
+    assert why(origins, rent, booked) == []
+    assert why(origins, rent, {**booked, "end": None}) == [""]
+
+
+# ---- what was ordered -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "reasons"),
+    [
+        ("Delete file 'a'.", []),
+        ("Can you delete file 'a'?", []),
+        ("When did I delete file 'a'?", [""]),
+        ("Send me a reminder to delete file 'a'.", [""]),
+    ],
+)
+def test_a_question_and_a_reminder_order_nothing(said: str, reasons: list[str]) -> None:
+    origins = told(said, mails=[STRANGER])
+    assert why(origins, DROP, {"id": "a"}) == reasons
+
+
+def test_an_account_is_no_street() -> None:
+    origins = told("Update my street to 'DE02500105170137075030'.", mails=[STRANGER])
+    assert why(origins, RENAME, {"street": "DE02500105170137075030"}) == ["street"]
