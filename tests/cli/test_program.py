@@ -97,7 +97,7 @@ def test_wrong_input_in_an_estate_is_a_sentence_with_its_remedy(owner: Person, t
     (owner.folder / "jobs" / "broken.md").write_text("---\nownr: anna\n---\n")
     for words_, code, sentence in (
         (["agents", "show", "nobody"], 2, "no agent named"),
-        (["agents", "add", "bob", "--owner", "nobody"], 3, "nobody"),
+        (["agents", "add", "bob", "--owner", "nobody"], 2, "nobody"),
         (["agents", "add", "audrey", "--owner", "anna"], 2, "is taken"),
         (["agents", "allow", "audrey", "fly: moon"], 2, "not an action"),
         (["humans", "show", "nobody"], 2, "nobody"),
