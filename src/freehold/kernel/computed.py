@@ -218,6 +218,15 @@ def is_extreme(said: Said, every: Sequence[Record], chosen: Sequence[Record]) ->
     )
 
 
+def is_latest(one: Record, every: Sequence[Record]) -> bool:
+    """Say whether this thing has the one latest moment of all, in a field that each of them has."""
+    return any(
+        _MOMENT.match(value) and column.count(value) == 1 and value == max(column)
+        for field, value in one.fields.items()
+        for column in [[other.fields.get(field, "") for other in every]]
+    )
+
+
 def is_name(field: str) -> bool:
     """Say whether a field names its thing and measures nothing."""
     return bool(_NAMES.search(field))

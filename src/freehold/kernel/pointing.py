@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Final, TypeGuard
 
 from freehold.base import Json
-from freehold.kernel.computed import is_extreme, is_name
+from freehold.kernel.computed import is_extreme, is_latest, is_name
 from freehold.kernel.moments import is_moment
 from freehold.kernel.said import Said, pull
 from freehold.kernel.seen import Read, Record
@@ -183,13 +183,20 @@ class Pointing:
         rivals = [
             r for other in ([read] if read.followed and read.asked else self._reads) for r in other.records
         ]
-        ranked = [
-            (self._pull(record, value, own=own), record.holds(value))
-            for record in rivals
-            if record.shape == holding[0].shape
-        ]
-        best = max(strength for strength, _ in ranked)
-        return best > _NO_PULL and all(holds for strength, holds in ranked if strength == best)
+        alike = [record for record in rivals if record.shape == holding[0].shape]
+        pulls = [self._pull(record, value, own=own) for record in alike]
+        best = max(pulls)
+        ahead = [record for record, strength in zip(alike, pulls, strict=True) if strength == best]
+        ahead = ([record for record in ahead if self._is_told_whole(record)] if own else []) or ahead
+        return best > _NO_PULL and all(record.holds(value) for record in ahead)
+
+    def _is_told_whole(self, record: Record) -> bool:
+        """Say whether a trusted field of the thing has no word that tells something and was not said."""
+        for text in record.trusted:
+            telling = [word for word in words(text) if word not in _VAGUE and not word.isdigit()]
+            if len(telling) > 1 and kind_of(text) in ("", "link") and all(map(self.said.holds, telling)):
+                return True
+        return False
 
     def _is_hit(self, text: str, record: Record) -> bool:
         """Say whether the owner named what was asked for, and the one hit has it whole, not inside a longer word."""
@@ -303,11 +310,18 @@ class Pointing:
             yield from below.values()
 
     def is_number_of(self, argument: str, value: str, hit: Mapping[str, Json]) -> bool:
-        """Say whether a number is the one of what the owner's words point at most, of what has the same target."""
+        """Say whether a number is the one of what the owner's words point at most.
+
+        Of what has the same target as the action, the last one counts.
+        """
         targets = set(map(fold, texts_in(dict(hit))))
         spoken = list(self.spoken())
-        spoken = [record for record in spoken if not targets.isdisjoint(record.trusted)] or spoken
-        found = {text for record in self._ahead(spoken) or spoken for text in _numbers_of(record, argument)}
+        same = [record for record in spoken if not targets.isdisjoint(record.trusted)]
+        spoken = same or spoken
+        ahead = self._ahead(spoken) or spoken
+        if len(same) > 1:
+            ahead = [record for record in ahead if is_latest(record, ahead)] or ahead
+        found = {text for record in ahead for text in _numbers_of(record, argument)}
         return value in found and (len(found) == 1 or not argument)
 
     def keeps_time(self, moment: str) -> bool:

@@ -262,7 +262,8 @@ def test_a_superlative_measures_what_it_is_said_of() -> None:
 
 
 def test_a_list_that_the_agent_cut_has_no_largest() -> None:
-    for asked in ({"limit": 3}, {"names": ["f0", "f1"]}):
+    cuts: tuple[dict[str, Json], ...] = ({"limit": 3}, {"names": ["f0", "f1"]})
+    for asked in cuts:
         origins = told("Delete the largest file.", mails=[STRANGER])
         origins.saw("files", FILES, asked, some_files(20, 300, 4))
         assert why(origins, DROP, {"id": "f1"}) == ["id"], asked
@@ -378,3 +379,25 @@ def test_a_question_and_a_reminder_order_nothing(said: str, reasons: list[str]) 
 def test_an_account_is_no_street() -> None:
     origins = told("Update my street to 'DE02500105170137075030'.", mails=[STRANGER])
     assert why(origins, RENAME, {"street": "DE02500105170137075030"}) == ["street"]
+
+
+def test_of_two_that_are_called_alike_the_one_whose_whole_name_was_said() -> None:
+    origins = told("Delete the file with the harbour budget.", mails=[STRANGER])
+    listed: list[Json] = [
+        {"id": "f1", "name": "harbour-budget"},
+        {"id": "f2", "name": "harbour-budget-draft"},
+    ]
+    origins.saw("files", FILES, {}, listed)
+    assert why(origins, DROP, {"id": "f1"}) == []
+    assert why(origins, DROP, {"id": "f2"}) == ["id"]
+
+
+def test_of_several_payments_to_one_the_last_amount_counts() -> None:
+    origins = told("Pay 'Green Wheels' what I paid for wheels again.", mails=[STRANGER])
+    rows: list[Json] = [
+        {"id": str(n), "to": "Green Wheels", "amount": amount, "date": f"2026-0{n}-01"}
+        for n, amount in ((1, 90), (2, 70))
+    ]
+    origins.saw("rows", FILES, {}, rows)
+    assert why(origins, PAY, {"to": "Green Wheels", "amount": 70}) == []
+    assert why(origins, PAY, {"to": "Green Wheels", "amount": 90}) == ["amount"]
