@@ -180,6 +180,8 @@ class Pointing:
         every = self._whole(read)
         if is_extreme(self.said, every, [r for r in every if r.holds(value)]):
             return True
+        if not each and read.asked and not all(map(self.said.tells, read.asked)):
+            return False
         rivals = [
             r for other in ([read] if read.followed and read.asked else self._reads) for r in other.records
         ]
