@@ -217,6 +217,8 @@ class Origins:
         (end,) = ends
         (start,) = moments.keys() - ends
         first, last = fold(moments[start]), fold(moments[end])
+        if not (is_day(first[:10]) and is_day(last[:10])):
+            return
         if last < first:
             yield Reason(end, last, "It would end before it begins.")
         elif last[:10] != first[:10] and not (self.said.names(last[:10]) or self._pointing.at(last)):

@@ -351,6 +351,21 @@ def test_a_thing_begins_when_it_was_said_and_ends_soon_after(
     assert why(origins, entry, {"start": start, "end": end, "title": "Lunch"}) == reasons
 
 
+def test_hours_without_a_day_are_not_put_in_order() -> None:
+    shift = a_tool("plan_shift", Category.CHANGE_SOURCE, start=Role.TARGET, end=Role.INNER)
+    origins = told("Plan the shift from 9:00 to 10:00.", mails=[STRANGER])
+    assert why(origins, shift, {"start": "9:00", "end": "10:00"}) == []
+
+
+def test_a_price_looked_up_by_the_agent_chooses_nothing_that_is_paid() -> None:
+    room = a_tool("reserve_room", Category.SPEND, hotel=Role.TARGET)
+    for said, reasons in (("Reserve a room in Rue Lepic.", ["hotel"]), ("Reserve a room at 'Le Nord'.", [])):
+        origins = told(said, mails=[STRANGER])
+        origins.saw("hotels", FILES, {}, [{"name": "Le Nord"}, {"name": "Le Sud"}])
+        origins.saw("address", FILES, {"name": "Le Nord"}, [{"name": "Le Nord", "street": "23 Rue Lepic"}])
+        assert why(origins, room, {"hotel": "Le Nord"}) == reasons, said
+
+
 def test_what_is_paid_for_has_an_end() -> None:
     rent = a_tool("rent_car", Category.SPEND, company=Role.TARGET, start=Role.TARGET, end=Role.TARGET)
     origins = told("Book a car at 'Green Wheels' from 2026-05-19 to 2026-05-22.", mails=[STRANGER])
