@@ -382,6 +382,7 @@ class Pointing:
         """Say whether just this link stands in a trusted field: whoever follows it tells nothing but that they do."""
         return (
             _is_clear(value)
+            and kind_of(value) == "link"
             and value == value.lower()
             and any(
                 kind_of(mark) == "link" and as_link(mark) == as_link(value)

@@ -101,6 +101,7 @@ class Said:
         self._bare: list[str] = []
         self._unquoted: list[str] = []
         self._orders: list[str] = []
+        self._ordered: set[str] = set()
         self._amounts: set[Decimal] = set()
         self._stems: set[str] = set()
         self._latest: set[str] = set()
@@ -138,7 +139,10 @@ class Said:
         self._people += people_in(QUOTED.sub(" , ", text))
         self._called |= called | set(map(unaccented, called))
         self._unquoted.append(fold(QUOTED.sub(" , ", text)))
-        self._orders += orders_in(folded)
+        orders = orders_in(folded)
+        self._orders += orders
+        ordered = [stem(word) for text in orders for word in words(text)]
+        self._ordered.update(ordered, map(unaccented, ordered))
         bare = without_moments(folded)
         self._bare.append(bare)
         plain = without_moments(fold(_ADDRESSED.sub(" ", text)))
@@ -205,11 +209,11 @@ class Said:
 
     def orders(self, verbs: Iterable[str]) -> bool:
         """Say whether one of these was said, apart from questions and from what somebody is to be reminded of."""
-        stems = {stem(word) for text in self._orders for word in words(text)}
-        stems |= set(map(unaccented, stems))
         return any(
             all(
-                any(is_part(part, text) for text in self._orders) if " " in part else stem(part) in stems
+                any(is_part(part, text) for text in self._orders)
+                if " " in part
+                else stem(part) in self._ordered
                 for part in verb.split("+")
             )
             for verb in verbs
